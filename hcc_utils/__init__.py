@@ -1,3 +1,3 @@
-"""Future extrahepatic metastasis and macrovascular invasion of liver cancer: the study's package."""
+"""The package behind the study of future aggressive progression of liver cancer."""
 
 __version__ = "0.1.0"

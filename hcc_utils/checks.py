@@ -101,7 +101,7 @@ def outcomes(name: str, values: npt.ArrayLike, *, both: bool = False) -> Bools:
     """
     array = numbers(name, values)
     _refuse(name, "must hold True and False (or 1 and 0)", array, ~np.isin(array, (0.0, 1.0)))
-    event = array == 1
+    event: Bools = array == 1
     if both and (event.all() or not event.any()):
         found = "events" if event.any() else "non-events"
         raise InputError(

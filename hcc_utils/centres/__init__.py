@@ -1,0 +1,1 @@
+"""What leaves a centre, and what many centres say together."""

@@ -1,0 +1,1 @@
+"""The synthetic network of five hospitals, with its truth."""

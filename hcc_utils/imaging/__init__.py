@@ -1,0 +1,1 @@
+"""From DICOM to the target lesion's slices."""

@@ -1,0 +1,1 @@
+"""How the notebooks are run: contract, workflow, execution, book."""

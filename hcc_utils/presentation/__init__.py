@@ -1,0 +1,1 @@
+"""What a reader sees: figures, the explorer, the book's own parts."""

@@ -1,0 +1,146 @@
+"""Tables handed from stage to stage, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from hcc_utils import checks
+
+STAGES: tuple[str, ...] = (
+    "01_cohort",
+    "02_preprocessing",
+    "03_cnn",
+    "04_comparison",
+    "05_nomogram_dca",
+    "06_survival",
+    "07_pooled",
+)
+
+WRITES: dict[str, tuple[str, ...]] = {
+    "01_cohort": ("patients.csv", "flow.csv", "table_one.csv", "missing.csv"),
+    "02_preprocessing": ("inventory.csv", "slices.csv", "slices.npy", "imaging_problems.csv"),
+    "03_cnn": ("scores_d.csv", "learning_curves.csv"),
+    "04_comparison": ("scores.csv", "metrics.csv", "roc.csv", "calibration.csv"),
+    "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
+    "06_survival": ("survival.csv", "survival_summary.csv", "export.json"),
+    "07_pooled": ("pooled.csv",),
+}
+
+
+@contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """
+    A temporary path that takes the place of `path` when the block ends well.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        The file to be replaced; its folder is made where it is missing.
+
+    Yields
+    ------
+    pathlib.Path
+        Where to write. An orphan that writes on after a kill can spoil no finished file.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_table(table: pd.DataFrame, path: Path | str) -> None:
+    """
+    Nothing; the table stands in a CSV file (UTF-8, one header line, floats to the digit).
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Any table; its index is not written.
+    path : pathlib.Path or str
+        Where to.
+    """
+    with replacing(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n", encoding="utf-8")
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """
+    A table that an earlier stage wrote.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        A CSV file of the results folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Its rows; ``patient_id``, ``centre`` and ``bclc`` are text.
+
+    Raises
+    ------
+    InputError
+        If no stage has written it yet; the message names the notebook that does.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise checks.InputError(f"{path} is not there yet; {_writer(path.name)} writes it.")
+    text = {"patient_id": str, "centre": str, "bclc": str}
+    return pd.read_csv(path, dtype=text, float_precision="round_trip", keep_default_na=True)
+
+
+def write_json(content: dict[str, Any], path: Path | str) -> None:
+    """
+    Nothing; the content stands in a JSON file.
+
+    Parameters
+    ----------
+    content : dict
+        What JSON can hold.
+    path : pathlib.Path or str
+        Where to.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", "utf-8")
+
+
+def sha256(path: Path | str) -> str:
+    """
+    The SHA-256 of a file's bytes.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        Any file.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+    """
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _writer(name: str) -> str:
+    """The notebook that writes a file of this name."""
+    for stage, names in WRITES.items():
+        if name in names:
+            return f"notebook {stage}"
+    return "an earlier stage"
