@@ -1,0 +1,170 @@
+"""Eligibility, staging and Table 1."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcc_utils.checks import InputError
+from hcc_utils.study import cohort, published
+
+NUMBERS = {"lesion_band": "lesion_count", "afp_band": "afp_ng_ml"}
+VALUES = {"1": 1, "2": 2, "3": 3, ">3": 5, "<25": 10, "25-400": 100, ">400": 900}
+
+
+def printed_cohort(variable, counts):
+    """The patients that one row of the printed Table 1 counts."""
+    cells = [
+        (dataset, VALUES.get(level, level) if variable in NUMBERS else level)
+        for level, pair in counts.items()
+        for dataset, n in zip(("training", "validation"), pair, strict=True)
+        for _ in range(n)
+    ]
+    return pd.DataFrame(cells, columns=["dataset", NUMBERS.get(variable, variable)])
+
+
+@pytest.mark.parametrize(
+    ("variable", "counts", "p_value"),
+    published.TABLE_ONE,
+    ids=[row[0] for row in published.TABLE_ONE],
+)
+def test_printed_counts_give_the_printed_p_value(variable, counts, p_value):
+    """Table 1 of the paper, its eight categorical rows."""
+    table = cohort.table_one(printed_cohort(variable, counts), "dataset", [variable])
+    found = table.loc[table["variable"] == variable, "p_value"].iloc[0]
+    assert f"{found:.3f}" == f"{p_value:.3f}"
+
+
+@pytest.mark.parametrize(
+    ("diameter_mm", "lesion_count", "stage"),
+    [(20, 1, "0"), (20.1, 1, "A"), (50, 1, "A"), (50.1, 1, "AB"), (30, 2, "A"), (30, 3, "A"),
+     (30.1, 2, "B"), (10, 4, "B")],
+)  # fmt: skip
+def test_staging_follows_size_and_number(diameter_mm, lesion_count, stage):
+    patients = pd.DataFrame({"diameter_mm": [diameter_mm], "lesion_count": [lesion_count]})
+    assert cohort.bclc_from_factors(patients).item() == stage
+
+
+def test_staging_is_missing_where_a_factor_is():
+    patients = pd.DataFrame({"diameter_mm": [np.nan, 10], "lesion_count": [1, np.nan]})
+    assert cohort.bclc_from_factors(patients).isna().all()
+
+
+@pytest.fixture
+def screened():
+    """Nine patients of one centre: one fails each rule, in the rules' order; the last stays."""
+    good = {
+        "centre": "x",
+        "diagnosis_basis": "clinical",
+        "has_ct": True,
+        "baseline_spread": False,
+        "treatment": "resection",
+        "margin": "negative",
+        "other_cancer": False,
+        "irregular_follow_up": False,
+        "aggressive_pd": False,
+        "death": False,
+        "months_to_aggressive_pd": 20.0,
+    }
+    faults = [
+        {"diagnosis_basis": None},
+        {"has_ct": False},
+        {"baseline_spread": True},
+        {"treatment": None},
+        {"margin": "positive"},
+        {"other_cancer": True},
+        {"irregular_follow_up": True},
+        {"months_to_aggressive_pd": 11.9},
+        {},
+    ]
+    return pd.DataFrame([{"patient_id": f"p{i}", **good, **f} for i, f in enumerate(faults)])
+
+
+def test_each_rule_excludes_its_patient(screened):
+    kept, flow = cohort.eligible(screened)
+    assert list(kept["patient_id"]) == ["p8"]
+    assert list(flow["excluded"]) == [0] + [1] * 8
+    assert list(flow["remaining"]) == list(range(9, 0, -1))
+
+
+@pytest.mark.parametrize(
+    "spared",
+    [{"death": True}, {"aggressive_pd": True}, {"months_to_aggressive_pd": 12.0}],
+    ids=["died", "event", "a full year"],
+)
+def test_short_follow_up_spares(screened, spared):
+    patients = screened.assign(**spared).iloc[[7]]
+    assert len(cohort.eligible(patients)[0]) == 1
+
+
+def test_a_margin_is_asked_of_resected_patients_only(screened):
+    patients = screened.iloc[[8]].assign(treatment="tace", margin=None)
+    assert len(cohort.eligible(patients)[0]) == 1
+
+
+def test_a_rule_without_its_column_says_so(screened):
+    _, flow = cohort.eligible(screened.drop(columns="other_cancer"))
+    row = flow[flow["step"] == "no_other_cancer"]
+    assert row["excluded"].item() == 0
+    assert row["reason"].item().endswith("(not recorded: not applied)")
+
+
+def test_flow_counts_each_centre_apart(screened):
+    patients = pd.concat([screened, screened.assign(centre="a")], ignore_index=True)
+    kept, flow = cohort.eligible(patients)
+    assert list(dict.fromkeys(flow["centre"])) == ["x", "a"]
+    last = flow.groupby("centre")["remaining"].last()
+    assert last.to_dict() == kept["centre"].value_counts().to_dict() == {"x": 1, "a": 1}
+
+
+def test_missing_values_are_counted_not_tested():
+    """Of 4 and 4, one is missing: 2/4 against 2/3 male, chi-square with 7 patients."""
+    patients = pd.DataFrame(
+        {"g": ["a"] * 4 + ["b"] * 4, "sex": ["male", "male", "female", "female"] * 2}
+    )
+    patients.loc[7, "sex"] = None
+    table = cohort.table_one(patients, "g", ["sex"])
+    assert table[table["level"] == "missing"][["a", "b"]].iloc[0].tolist() == ["0", "1"]
+    assert table[table["level"] == "male"]["b"].item() == "2 (67%)"
+
+
+def test_numbers_by_normality():
+    """Normal quantiles read as mean ± SD and t; their exponentials as median and rank-sum."""
+    normal = np.linspace(-2, 2, 41)
+    patients = pd.DataFrame({"g": ["a"] * 41 + ["b"] * 41, "age_years": np.tile(normal, 2) + 50})
+    patients["afp_ng_ml"] = np.exp(2 * (patients["age_years"] - 50))
+    table = cohort.table_one(patients, "g", ["age_years"]).iloc[1]
+    assert (table["test"], table["p_value"], table["smd"]) == ("Student's t", 1.0, 0.0)
+    skewed = cohort.table_one(patients, "g", ["afp_ng_ml"]).iloc[1]
+    assert skewed["test"] == "rank-sum"
+    assert skewed["a"].startswith("1.00 (")
+
+
+def test_smd_of_a_flag():
+    """Proportions .2 and .5: .3 / sqrt((.16 + .25) / 2) = .6626."""
+    flags = [True] * 2 + [False] * 8 + [True] * 5 + [False] * 5
+    patients = pd.DataFrame({"g": ["a"] * 10 + ["b"] * 10, "hbv": flags})
+    assert cohort.table_one(patients, "g", ["hbv"])["smd"].iloc[1] == pytest.approx(
+        0.6626, abs=5e-5
+    )
+
+
+def test_fisher_where_an_expected_count_is_below_one():
+    """1 of 2 against 0 of 9: expected 2/11; hypergeometric p = 2/11."""
+    patients = pd.DataFrame({"g": ["a"] * 2 + ["b"] * 9, "hbv": [True] + [False] * 10})
+    row = cohort.table_one(patients, "g", ["hbv"]).iloc[1]
+    assert row["test"] == "Fisher's exact"
+    assert row["p_value"] == pytest.approx(2 / 11)
+
+
+def test_one_group_is_refused():
+    with pytest.raises(InputError, match="two groups or more; it holds 1"):
+        cohort.table_one(pd.DataFrame({"g": ["a"], "sex": ["male"]}), "g", ["sex"])
+
+
+def test_missing_by_centre():
+    patients = pd.DataFrame({"centre": ["a", "b", "b"], "hbv": [True, None, None]})
+    assert cohort.missing_values(patients).to_dict("records") == [
+        {"centre": "b", "variable": "hbv", "missing": 2, "n": 2}
+    ]
