@@ -1,1 +1,164 @@
-"""The `hcc` command."""
+"""The `hcc` command: the study from a shell."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from hcc_utils import __version__, checks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hcc_utils.orchestration.run import Exit
+
+_EPILOG = """
+Exit codes: 0 done · 1 a notebook failed · 2 the input is wrong, nothing ran ·
+3 a validation centre was refused, the rest ran · 130 interrupted, call again to go on.
+"""
+
+app = typer.Typer(
+    help="Rebuild the study of aggressive progression of liver cancer on your own data.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+_screen = Console()
+_errors = Console(stderr=True)
+
+ManifestPath = Annotated[
+    Path, typer.Option("--manifest", "-m", help="The study's manifest (YAML).", dir_okay=False)
+]
+ResultsRoot = Annotated[Path, typer.Option("--results", help="The folder above all results.")]
+
+
+class Size(StrEnum):
+    """How large the demo study is."""
+
+    full = "full"
+    tiny = "tiny"
+
+
+class Profile(StrEnum):
+    """How long the network is trained."""
+
+    tiny = "tiny"
+    fast = "fast"
+    full = "full"
+
+
+@app.command(epilog="Example: hcc demo --out data/demo")
+def demo(
+    out: Annotated[Path, typer.Option(help="Where the demo's hospitals are written.")] = Path(
+        "data/demo"
+    ),
+    size: Annotated[Size, typer.Option(help="332 patients, or 60.")] = Size.full,
+    seed: Annotated[int, typer.Option(help="Another seed makes another study.")] = 20240501,
+    free: Annotated[
+        bool, typer.Option("--free", help="Draw the events instead of fixing their counts.")
+    ] = False,
+) -> None:
+    """Make the demo study: five synthetic hospitals with real DICOM files and a known truth."""
+    from hcc_utils.demo import study
+
+    study.make(out, size=size.value, seed=seed, free=free)
+    _screen.print(f"The demo study: {out}", highlight=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: hcc check --manifest data_manifest.yaml")
+def check(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None:
+    """List every problem of a manifest, its codebooks and its tables; run nothing."""
+    from hcc_utils.orchestration import contract
+    from hcc_utils.study.manifest import Manifest
+
+    study = Manifest.read(manifest)
+    found = contract.check(study, results / study.study)
+    for kind, listed in (("refused", found.refused), ("warning", found.warnings)):
+        for centre, lines in listed.items():
+            for line in lines:
+                _screen.print(f"{kind}: {centre}: {line}", markup=False, soft_wrap=True)
+    if found.refused:
+        raise typer.Exit(3)
+    _screen.print(f"{manifest} can be run: hcc run --manifest {manifest}", soft_wrap=True)
+
+
+@app.command(epilog="Example: hcc run --manifest data_manifest.yaml --profile fast --cores 2")
+def run(
+    manifest: ManifestPath,
+    profile: Annotated[
+        Profile, typer.Option(help="fast: under-trained, minutes; full: all epochs, nested.")
+    ] = Profile.fast,
+    results: ResultsRoot = Path("results"),
+    cores: Annotated[int, typer.Option(min=1, help="How many cores to use.")] = os.cpu_count() or 1,
+) -> None:
+    """Run the notebooks for development and each validation centre, and build the book."""
+    from hcc_utils.orchestration.run import run as run_study
+
+    raise typer.Exit(
+        _code(
+            lambda: run_study(
+                manifest,
+                results_root=results,
+                profile=profile.value,
+                cores=cores,
+                console=_screen,
+            )
+        )
+    )
+
+
+@app.command(epilog="Example: hcc inventory /exports/ct --out inventory.csv")
+def inventory(
+    root: Annotated[Path, typer.Argument(help="A folder of DICOM files, one folder a patient.")],
+    out: Annotated[Path, typer.Option(help="The table to write.")] = Path("inventory.csv"),
+) -> None:
+    """List the DICOM series of a folder, headers only, with what is wrong with each."""
+    from hcc_utils.imaging import series
+    from hcc_utils.study import results
+
+    table = series.inventory(root)
+    results.write_table(table, out)
+    counts = table["status"].value_counts().to_dict()
+    _screen.print(f"{len(table)} series ({counts}): {out}", markup=False, soft_wrap=True)
+
+
+@app.command(epilog="Example: hcc book --manifest data_manifest.yaml")
+def book(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None:
+    """Build the book again from notebooks that have run."""
+    from hcc_utils.orchestration import book as book_room
+    from hcc_utils.study.manifest import Manifest
+
+    study = Manifest.read(manifest)
+    path = book_room.build(study, results / study.study)
+    _screen.print(f"The book: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    _screen.print(f"hcc_utils {__version__}, Python {sys.version.split()[0]}", highlight=False)
+
+
+def _code(work: Callable[[], Exit]) -> int:
+    """The exit code of a run; an interruption is one of them."""
+    try:
+        return int(work())
+    except KeyboardInterrupt:
+        _errors.print("interrupted: call the same command again to go on")
+        return 130
+
+
+def main() -> None:
+    """End with the command's exit code; problems are listed without a traceback."""
+    try:
+        app()
+    except checks.InputError as error:
+        _errors.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        sys.exit(2)

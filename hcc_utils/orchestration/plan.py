@@ -1,0 +1,214 @@
+"""Which notebook runs for whom, from which files: the study as the workflow sees it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from hcc_utils.study import results
+
+DEVELOPMENT = "development"
+POOLED = "pooled"
+_CENTRE_STAGES = results.STAGES[:-1]
+_BEFORE: dict[str, tuple[str, ...]] = {
+    "01_cohort": (),
+    "02_preprocessing": ("01_cohort",),
+    "03_cnn": ("01_cohort", "02_preprocessing"),
+    "04_comparison": ("01_cohort", "03_cnn"),
+    "05_nomogram_dca": ("04_comparison",),
+    "06_survival": ("01_cohort", "04_comparison"),
+}
+_NEEDS_BUNDLE = ("03_cnn", "04_comparison", "05_nomogram_dca", "06_survival")
+_READS_DATA = ("01_cohort", "02_preprocessing")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """
+    One run of a study: written by ``hcc run``, read by the Snakefile.
+
+    Parameters
+    ----------
+    manifest : str
+        The manifest's path.
+    results_root : str
+        The folder above the study's own results folder.
+    study : str
+        The study's name.
+    profile : str
+        ``tiny``, ``fast`` or ``full``.
+    data : dict of list of str
+        For ``development`` and each accepted centre: the files that stages 01 and 02 read.
+    left_out : list of str
+        Stages that the manifest leaves out.
+    has_bundle : bool
+        Whether development ends in a frozen bundle.
+    """
+
+    manifest: str
+    results_root: str
+    study: str
+    profile: str
+    data: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    has_bundle: bool = True
+
+    @classmethod
+    def read(cls, path: Path) -> Plan:
+        """
+        The plan as it was written.
+
+        Parameters
+        ----------
+        path : pathlib.Path
+            A ``plan.json``.
+
+        Returns
+        -------
+        Plan
+            Its content.
+        """
+        return cls(**json.loads(path.read_text("utf-8")))
+
+    def write(self) -> Path:
+        """
+        Where the plan now stands; an unchanged plan is not written again.
+
+        Returns
+        -------
+        pathlib.Path
+            ``results/<study>/plan.json``.
+        """
+        path = Path(self.folder) / "plan.json"
+        if not path.is_file() or Plan.read(path) != self:
+            results.write_json(asdict(self), path)
+        return path
+
+    @property
+    def folder(self) -> str:
+        """The study's results folder."""
+        return f"{self.results_root}/{self.study}"
+
+    @property
+    def validation(self) -> list[str]:
+        """The accepted validation centres."""
+        return [centre for centre in self.data if centre != DEVELOPMENT]
+
+    def stages(self) -> list[str]:
+        """
+        The stages that run for a centre, in order.
+
+        Returns
+        -------
+        list of str
+            Without those left out.
+        """
+        return [stage for stage in _CENTRE_STAGES if stage not in self.left_out]
+
+    def inputs(self, centre: str, stage: str) -> list[str]:
+        """
+        The files that a stage of a centre depends on, the program's own left aside.
+
+        Parameters
+        ----------
+        centre : str
+            ``development``, ``pooled`` or a validation centre.
+        stage : str
+            A notebook's name.
+
+        Returns
+        -------
+        list of str
+            Data files, and the done files of the stages before.
+        """
+        if centre == POOLED:
+            return [self._done(each, "06_survival") for each in self.validation]
+        files = [self._done(centre, before) for before in self._before(stage)]
+        if stage in _READS_DATA:
+            files += self.data[centre]
+        if centre != DEVELOPMENT and stage in _NEEDS_BUNDLE:
+            files.append(f"{self.folder}/bundle.done.json")
+        return files
+
+    def parameters(self, centre: str, stage: str) -> dict[str, str]:
+        """
+        What papermill hands to a notebook.
+
+        Parameters
+        ----------
+        centre : str
+            ``development``, ``pooled`` or a validation centre.
+        stage : str
+            A notebook's name.
+
+        Returns
+        -------
+        dict of str
+            Values for its parameters cell.
+        """
+        given = {"manifest": self.manifest, "results_root": self.results_root}
+        if stage == "07_pooled":
+            return given
+        given["centre"] = centre
+        if stage == "03_cnn":
+            given["profile"] = self.profile
+        if centre != DEVELOPMENT and stage in _NEEDS_BUNDLE:
+            given["bundle"] = f"{self.folder}/bundle"
+        return given
+
+    def threads(self, centre: str, stage: str) -> int:
+        """
+        How many cores a stage uses.
+
+        Parameters
+        ----------
+        centre : str
+            ``development``, ``pooled`` or a validation centre.
+        stage : str
+            A notebook's name.
+
+        Returns
+        -------
+        int
+            Two where slices are cut or the network is trained.
+        """
+        heavy = stage == "02_preprocessing" or (stage, centre) == ("03_cnn", DEVELOPMENT)
+        return 2 if heavy else 1
+
+    def development_done(self) -> list[str]:
+        """
+        What must stand before the bundle is frozen.
+
+        Returns
+        -------
+        list of str
+            The done files of development's stages.
+        """
+        return [self._done(DEVELOPMENT, stage) for stage in self.stages()]
+
+    def everything_done(self) -> list[str]:
+        """
+        What must stand before the book is built.
+
+        Returns
+        -------
+        list of str
+            The done files of every centre's stages, of the bundle and of the pooled page.
+        """
+        files = [self._done(centre, stage) for centre in self.data for stage in self.stages()]
+        if self.has_bundle:
+            files.append(f"{self.folder}/bundle.done.json")
+        if self.validation and "07_pooled" not in self.left_out:
+            files.append(self._done(POOLED, "07_pooled"))
+        return files
+
+    def _before(self, stage: str) -> list[str]:
+        """The stages before, those left out replaced by the ones before them."""
+        found: list[str] = []
+        for before in _BEFORE[stage]:
+            found += self._before(before) if before in self.left_out else [before]
+        return list(dict.fromkeys(found))
+
+    def _done(self, centre: str, stage: str) -> str:
+        return f"{self.folder}/{centre}/{stage}.done.json"

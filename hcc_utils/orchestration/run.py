@@ -1,0 +1,186 @@
+"""A whole study: checked first, then run by Snakemake, each step said as it ends."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from pathlib import Path
+
+from rich.console import Console
+
+from hcc_utils import checks
+from hcc_utils.orchestration import assets, contract
+from hcc_utils.orchestration.plan import DEVELOPMENT, Plan
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
+
+_STEPS = re.compile(r"(\d+) of (\d+) steps")
+_LOG = "run.log"
+
+
+class Exit(IntEnum):
+    """What the command's exit code means."""
+
+    done = 0
+    failed = 1
+    refused_all = 2
+    refused_some = 3
+    interrupted = 130
+
+
+def run(
+    manifest_path: Path, *, results_root: Path, profile: str, cores: int, console: Console
+) -> Exit:
+    """
+    How the run ended; the study's book stands in ``<results_root>/<study>/book/``.
+
+    Parameters
+    ----------
+    manifest_path : pathlib.Path
+        The study's manifest.
+    results_root : pathlib.Path
+        The folder above the study's results.
+    profile : str
+        ``tiny``, ``fast`` or ``full``: how long the network is trained.
+    cores : int
+        How many cores may be used.
+    console : rich.console.Console
+        Where progress is said.
+
+    Returns
+    -------
+    Exit
+        ``done``; ``failed`` where a notebook failed; ``refused_some`` where a validation centre
+        was refused and the rest ran.
+
+    Raises
+    ------
+    InputError
+        If the manifest, a codebook or a development centre is wrong (nothing has run then), or
+        another run of the study is under way.
+    """
+    manifest = Manifest.read(manifest_path)
+    folder = results_root / manifest.study
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        console.print(f"[bold]{manifest.title}[/bold]: checking {len(manifest.centres)} centre(s)")
+        checked = contract.check(manifest, folder)
+        for centre, lines in checked.refused.items():
+            console.print(f"[red]refused: {centre}[/red]")
+            for line in lines:
+                console.print(f"  {line}", markup=False, highlight=False)
+        plan = _plan(manifest, list(checked.accepted), results_root, profile)
+        code = _snakemake(plan, plan.write(), cores, console)
+    if code:
+        return Exit.failed
+    book = folder / "book" / "index.html"
+    console.print(f"The book: {book}", soft_wrap=True, markup=False, highlight=False)
+    return Exit.refused_some if checked.refused else Exit.done
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the study's lock; the system lets go of it even where the process is killed."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise checks.InputError(
+                f"another run of this study is under way in {folder}; wait for it to end."
+            ) from None
+        yield
+
+
+def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: str) -> Plan:
+    """What is to run: development as one, and each accepted validation centre."""
+    folder = results_root / manifest.study
+    people = {DEVELOPMENT: list(manifest.development), **{name: [name] for name in accepted}}
+    data = {
+        name: [
+            str(manifest.source),
+            *(f for c in centres for f in _data_files(manifest, c, folder)),
+        ]
+        for name, centres in people.items()
+    }
+    left_out = sorted(manifest.chapters_left_out)
+    needed = {"03_cnn", "04_comparison", "05_nomogram_dca", "06_survival"}
+    return Plan(
+        manifest=str(manifest.source),
+        results_root=str(results_root),
+        study=manifest.study,
+        profile=profile,
+        data=data,
+        left_out=left_out,
+        has_bundle=not needed & set(left_out),
+    )
+
+
+def _data_files(manifest: Manifest, centre: str, folder: Path) -> list[str]:
+    """A centre's table and codebook, and a fingerprint that changes when its images do."""
+    files = [manifest.path(centre, "table"), manifest.path(centre, "codebook")]
+    fingerprint = folder / "fingerprints" / f"{centre}.txt"
+    seen = hashlib.sha256()
+    for which in ("dicom", "roi"):
+        root = manifest.path(centre, which)
+        if root is not None:
+            for line in _listing(root):
+                seen.update(line.encode())
+    if not fingerprint.is_file() or fingerprint.read_text() != seen.hexdigest():
+        with results.replacing(fingerprint) as temporary:
+            temporary.write_text(seen.hexdigest())
+    return [str(path) for path in (*files, fingerprint) if path is not None]
+
+
+def _listing(root: Path) -> Iterator[str]:
+    """Every file below a folder (or the file itself) with its size and time of change."""
+    paths = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    for path in paths:
+        state = path.stat()
+        yield f"{path.relative_to(root.parent)}\t{state.st_size}\t{state.st_mtime_ns}\n"
+
+
+def _snakemake(plan: Plan, plan_file: Path, cores: int, console: Console) -> int:
+    """Run the workflow, say each line that the notebooks say, and keep all in run.log."""
+    snakefile = assets.folder("workflow") / "Snakefile"
+    command = [
+        *(sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)),
+        *("--cores", str(cores), "--keep-going", "--rerun-incomplete", "--nolock"),
+        # tables of a few hundred patients and the bundle are compared by content, not by time
+        *("--max-checksum-file-size", "50000000", "--quiet", "rules", "host", "reason"),
+        *("--config", f"plan={plan_file}"),
+    ]  # fmt: skip
+    if not (Path(plan.folder) / "book" / "index.html").is_file():
+        command += ["--forcerun", "book"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
+    log = Path(plan.folder) / _LOG
+    with (
+        log.open("w", encoding="utf-8") as record,
+        subprocess.Popen(
+            command, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process,
+    ):
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            record.write(line)
+            _tell(line.rstrip(), console)
+        code = process.wait()
+    if code:
+        console.print(f"[red]not finished[/red]; all that was said: {log}", soft_wrap=True)
+    return code
+
+
+def _tell(line: str, console: Console) -> None:
+    """Say the line where it is ours, or how many steps are done."""
+    steps = _STEPS.search(line)
+    if line.startswith("hcc: "):
+        style = "red" if "FAILED" in line else None
+        console.print(line.removeprefix("hcc: "), style=style, markup=False, highlight=False)
+    elif steps:
+        console.print(f"[dim]{steps[1]} of {steps[2]} steps[/dim]", highlight=False)
