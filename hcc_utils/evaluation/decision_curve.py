@@ -1,0 +1,121 @@
+"""What acting on a risk gains at each threshold: net benefit and the counts behind it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hcc_utils import checks
+
+_COUNTS = ("true_positive", "false_positive", "false_negative", "true_negative")
+
+
+def net_benefit(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike | None = None
+) -> pd.DataFrame:
+    """
+    Net benefit of intervening where the risk reaches a threshold, in all and in none.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk in [0, 1]; higher is worse. Never refitted here.
+    thresholds : array_like of float, optional
+        Strictly between 0 and 1; 0.01 to 0.99 by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each strategy ("model", "all", "none") and threshold: ``threshold``,
+        ``strategy``, ``net_benefit`` (true positives a patient, less false positives weighted
+        by the threshold's odds).
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a risk is no probability, there is no patient, or a threshold is not
+        strictly between 0 and 1.
+
+    References
+    ----------
+    .. [1] Vickers and Elkin (2006), Medical Decision Making 26:565-574.
+    """
+    counts = threshold_counts(event, risk, thresholds)
+    cut = counts["threshold"].to_numpy()
+    tp, fp, fn, tn = (counts[name].to_numpy() for name in _COUNTS)
+    odds, n = cut / (1 - cut), tp + fp + fn + tn
+    gained = {
+        "model": (tp - odds * fp) / n,
+        "all": (tp + fn - odds * (fp + tn)) / n,
+        "none": np.zeros(len(cut)),
+    }
+    return pd.DataFrame(
+        {
+            "threshold": np.tile(cut, len(gained)),
+            "strategy": np.repeat(list(gained), len(cut)),
+            "net_benefit": np.concatenate(list(gained.values())),
+        }
+    )
+
+
+def threshold_counts(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike | None = None
+) -> pd.DataFrame:
+    """
+    Patients called high (``risk >= threshold``) and low, with and without the event.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk in [0, 1]; higher is worse.
+    thresholds : array_like of float, optional
+        Strictly between 0 and 1; 0.01 to 0.99 by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a threshold: ``threshold``, ``true_positive``, ``false_positive``,
+        ``false_negative``, ``true_negative``.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a risk is no probability, there is no patient, or a threshold is not
+        strictly between 0 and 1.
+    """
+    events = checks.outcomes("event", event)
+    risks = checks.probabilities("risk", risk)
+    checks.same_length(event=events, risk=risks)
+    if not len(events):
+        raise checks.InputError("event must hold at least one patient; it is empty.")
+    cut = _cuts(thresholds)
+    false_negative = np.searchsorted(np.sort(risks[events]), cut)
+    true_negative = np.searchsorted(np.sort(risks[~events]), cut)
+    return pd.DataFrame(
+        {
+            "threshold": cut,
+            "true_positive": events.sum() - false_negative,
+            "false_positive": (~events).sum() - true_negative,
+            "false_negative": false_negative,
+            "true_negative": true_negative,
+        }
+    )
+
+
+def _cuts(thresholds: npt.ArrayLike | None) -> checks.Floats:
+    """The thresholds, strictly between 0 and 1; hundredths by default."""
+    # k / 100 is the number that "0.28" reads as; steps added up miss it in the last bit
+    cuts = np.arange(1, 100) / 100 if thresholds is None else thresholds
+    cuts = checks.probabilities("thresholds", cuts)
+    outside = (cuts == 0) | (cuts == 1)
+    if outside.any():
+        raise checks.InputError(
+            f"thresholds must lie strictly between 0 and 1; {outside.sum()} of {len(cuts)} do "
+            f"not, first at row {np.flatnonzero(outside)[0]}: {cuts[outside][0]:g}."
+        )
+    return cuts

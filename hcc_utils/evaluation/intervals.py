@@ -1,0 +1,107 @@
+"""Intervals that several statistics share: Wald and Wilson."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy import special
+
+from hcc_utils import checks
+
+
+class Wald(NamedTuple):
+    """An estimate held against zero."""
+
+    z: float
+    p_value: float
+    low: float
+    high: float
+
+
+def quantile(level: float, df: float = np.inf) -> float:
+    """
+    How many standard errors an interval reaches to each side.
+
+    Parameters
+    ----------
+    level : float
+        The interval's coverage, strictly between 0 and 1.
+    df : float, default infinity
+        Degrees of freedom; infinity means the normal distribution.
+
+    Returns
+    -------
+    float
+        1.96 at level 0.95.
+
+    Raises
+    ------
+    InputError
+        If the level is not strictly between 0 and 1.
+    """
+    if not 0 < level < 1:
+        raise checks.InputError(
+            f"level must lie strictly between 0 and 1, such as 0.95; got {level!r}."
+        )
+    return float(special.stdtrit(df, (1 + level) / 2))
+
+
+def wald(estimate: float, se: float, level: float, df: float = np.inf) -> Wald:
+    """
+    Test against zero and interval of an estimate with a standard error.
+
+    Parameters
+    ----------
+    estimate : float
+        A difference.
+    se : float
+        Its standard error. At 0, nothing about chance is known: a difference of 0 has
+        p = 1 (the two are the same), any other has no test and no interval.
+    level : float
+        Coverage of the interval.
+    df : float, default infinity
+        Degrees of freedom; infinity means the normal distribution.
+
+    Returns
+    -------
+    Wald
+        Statistic, two-sided p-value and interval.
+    """
+    reach = quantile(level, df)
+    if se == 0:
+        return Wald(0.0, 1.0, 0.0, 0.0) if estimate == 0 else Wald(*[np.nan] * 4)
+    z = estimate / se
+    p_value = 2 * float(special.stdtr(df, -abs(z)))
+    return Wald(z, p_value, estimate - reach * se, estimate + reach * se)
+
+
+def wilson(
+    count: npt.ArrayLike, of: npt.ArrayLike, level: float = 0.95
+) -> tuple[checks.Floats, checks.Floats]:
+    """
+    Wilson's score interval of a proportion.
+
+    Parameters
+    ----------
+    count : array_like of int
+        How many have it.
+    of : array_like of int
+        How many there are. With none, both ends are missing.
+    level : float, default 0.95
+        Coverage of the interval.
+
+    Returns
+    -------
+    low : numpy.ndarray of float
+        Lower ends.
+    high : numpy.ndarray of float
+        Upper ends.
+    """
+    z = quantile(level)
+    n = np.where(np.asarray(of) > 0, np.asarray(of, dtype=np.float64), np.nan)
+    share = np.asarray(count) / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
+    return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
