@@ -158,9 +158,17 @@ def test_fisher_where_an_expected_count_is_below_one():
     assert row["p_value"] == pytest.approx(2 / 11)
 
 
-def test_one_group_is_refused():
-    with pytest.raises(InputError, match="two groups or more; it holds 1"):
-        cohort.table_one(pd.DataFrame({"g": ["a"], "sex": ["male"]}), "g", ["sex"])
+def test_a_single_group_is_described_without_a_test():
+    patients = pd.DataFrame({"g": ["a", "a"], "sex": ["male", "female"], "age_years": [50.0, 60.0]})
+    table = cohort.table_one(patients, "g", ["sex", "age_years"])
+    assert set(table["test"].dropna()) == {"nothing to compare"}
+    assert table["p_value"].isna().all()
+    assert table.loc[table["level"] == "male", "a"].item() == "1 (50%)"
+
+
+def test_no_group_is_refused():
+    with pytest.raises(InputError, match="no patient has a value"):
+        cohort.table_one(pd.DataFrame({"g": [None], "sex": ["male"]}), "g", ["sex"])
 
 
 def test_missing_by_centre():

@@ -246,12 +246,12 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
         ``variable``, ``level``, one column a group, ``test``, ``statistic``, ``p_value``, ``smd``
         (standardised mean difference, two groups only). Numbers are mean ± SD where normal
         (Shapiro-Wilk p >= .05 in every group), else median (range). Missing is counted, never
-        tested.
+        tested. A single group is described without a test.
 
     Raises
     ------
     InputError
-        If a column is not there, or `by` holds fewer than two groups.
+        If a column is not there, or `by` holds no group.
 
     Notes
     -----
@@ -265,8 +265,8 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
     wanted = columns or [name for name in _TABLE_ONE if name in patients and name != by]
     checks.columns(patients, wanted, name="patients")
     groups = {str(value): part for value, part in patients.groupby(by, observed=True)}
-    if len(groups) < 2:
-        raise checks.InputError(f"{by} must hold two groups or more; it holds {len(groups)}.")
+    if not groups:
+        raise checks.InputError(f"{by} must hold a group; no patient has a value there.")
     first = {name: str(len(part)) for name, part in groups.items()}
     rows: list[dict[str, object]] = [{"variable": "n", "level": "", **first}]
     for name in wanted:
@@ -355,8 +355,8 @@ def _result(test: str, found: Iterable[float]) -> dict[str, object]:
 
 
 def _test_numbers(samples: list[np.ndarray], *, normal: bool) -> dict[str, object]:
-    if min(len(sample) for sample in samples) < 2:
-        return {"test": "too few values"}
+    if len(samples) < 2 or min(len(sample) for sample in samples) < 2:
+        return {"test": "nothing to compare"}
     if len(samples) > 2:
         return (
             _result("one-way ANOVA", stats.f_oneway(*samples))
@@ -374,8 +374,8 @@ def _rank_sum(samples: list[np.ndarray]) -> dict[str, object]:
 
 
 def _test_ordinal(counts: np.ndarray) -> dict[str, object]:
-    if len(counts) < 2 or (counts.sum(axis=0) == 0).any():
-        return {"test": "one level only"}
+    if _untestable(counts):
+        return {"test": "nothing to compare"}
     ranks = np.arange(len(counts))
     samples = [np.repeat(ranks, column) for column in counts.T]
     if len(samples) > 2:
@@ -385,12 +385,17 @@ def _test_ordinal(counts: np.ndarray) -> dict[str, object]:
 
 def _test_nominal(counts: np.ndarray) -> dict[str, object]:
     seen = counts[counts.sum(axis=1) > 0]
-    if len(seen) < 2 or (seen.sum(axis=0) == 0).any():
-        return {"test": "one level only"}
+    if _untestable(seen):
+        return {"test": "nothing to compare"}
     found = stats.chi2_contingency(seen, correction=False)
     if found.expected_freq.min() < 1 and seen.shape == (2, 2):
         return {"test": "Fisher's exact", "p_value": float(stats.fisher_exact(seen).pvalue)}
     return _result("Pearson's chi-square", (found.statistic, found.pvalue))
+
+
+def _untestable(counts: np.ndarray) -> bool:
+    """True where one level or one group is all there is, or a group is empty."""
+    return min(counts.shape) < 2 or bool((counts.sum(axis=0) == 0).any())
 
 
 def _smd_numbers(samples: list[np.ndarray]) -> float:

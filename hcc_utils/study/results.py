@@ -8,12 +8,14 @@ import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.study import vocabulary
 
 STAGES: tuple[str, ...] = (
     "01_cohort",
@@ -34,6 +36,10 @@ WRITES: dict[str, tuple[str, ...]] = {
     "06_survival": ("survival.csv", "survival_summary.csv", "export.json"),
     "07_pooled": ("pooled.csv",),
 }
+
+
+_KINDS = {"flag": "boolean", "number": "float64"}
+_TYPES = {v.name: _KINDS.get(v.kind, "str") for v in vocabulary.VARIABLES.values()}
 
 
 @contextmanager
@@ -81,7 +87,7 @@ def write_table(table: pd.DataFrame, path: Path | str) -> None:
 
 def read_table(path: Path | str) -> pd.DataFrame:
     """
-    A table that an earlier stage wrote.
+    A table that an earlier stage wrote, each column in the vocabulary's type.
 
     Parameters
     ----------
@@ -91,7 +97,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Its rows; ``patient_id``, ``centre`` and ``bclc`` are text.
+        Its rows: flags are nullable booleans, levels and identities text, numbers floats.
 
     Raises
     ------
@@ -101,8 +107,73 @@ def read_table(path: Path | str) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise checks.InputError(f"{path} is not there yet; {_writer(path.name)} writes it.")
-    text = {"patient_id": str, "centre": str, "bclc": str}
-    return pd.read_csv(path, dtype=text, float_precision="round_trip", keep_default_na=True)
+    return pd.read_csv(path, dtype=_TYPES, float_precision="round_trip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """One centre's results, as one stage sees them: it reads all and writes its own files."""
+
+    root: Path | str
+    study: str
+    centre: str
+    stage: str
+
+    @property
+    def path(self) -> Path:
+        """Where the centre's results lie."""
+        return Path(self.root) / self.study / self.centre
+
+    def read(self, name: str) -> pd.DataFrame:
+        """
+        A table that an earlier stage wrote for this centre.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``patients.csv``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            See `read_table`.
+        """
+        return read_table(self.path / name)
+
+    def write(self, table: pd.DataFrame, name: str) -> None:
+        """
+        Nothing; the table stands in the centre's folder.
+
+        Parameters
+        ----------
+        table : pandas.DataFrame
+            What the stage hands on.
+        name : str
+            One of the stage's own files.
+        """
+        write_table(table, self.own(name))
+
+    def own(self, name: str) -> Path:
+        """
+        The path of a file that this stage may write: every file has one writer.
+
+        Parameters
+        ----------
+        name : str
+            One of the stage's own files.
+
+        Returns
+        -------
+        pathlib.Path
+            Where to.
+
+        Raises
+        ------
+        InputError
+            If another stage writes it.
+        """
+        checks.one_of(f"a file that {self.stage} writes", name, WRITES[self.stage])
+        return self.path / name
 
 
 def write_json(content: dict[str, Any], path: Path | str) -> None:
