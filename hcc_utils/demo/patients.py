@@ -1,0 +1,197 @@
+"""The demo's patients in their five hospitals, and the truth about each."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.checks import Bools
+from hcc_utils.demo import baseline, follow_up, readings, truth
+from hcc_utils.demo.hospitals import HOSPITALS
+from hcc_utils.demo.margins import MARGINS, Margins
+from hcc_utils.study import vocabulary
+
+Size = Literal["full", "tiny"]
+SEED = 20240501
+
+ELIGIBLE: dict[str, dict[str, int]] = {
+    "full": {
+        "hospital_a": 140,
+        "hospital_b": 96,
+        "hospital_c": 48,
+        "hospital_d": 28,
+        "hospital_e": 20,
+    },
+    "tiny": {"hospital_a": 20, "hospital_b": 16, "hospital_c": 8, "hospital_d": 8, "hospital_e": 8},
+}
+EXCLUDED: dict[str, dict[str, int]] = {
+    "full": {"hospital_a": 9, "hospital_b": 7, "hospital_c": 6, "hospital_d": 5, "hospital_e": 3},
+    "tiny": {"hospital_a": 2, "hospital_b": 1, "hospital_c": 1, "hospital_d": 1, "hospital_e": 1},
+}
+REASONS: tuple[str, ...] = (
+    "spread at baseline",
+    "another cancer",
+    "irregular follow-up",
+    "no CT",
+    "positive margin",
+    "short follow-up",
+)
+LEAST_EVENTS = 2  # a hospital
+
+
+def make(
+    size: Size = "full", seed: int = SEED, *, free: bool = False
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """
+    The patients of all five hospitals, and the truth about them.
+
+    Parameters
+    ----------
+    size : {"full", "tiny"}, default "full"
+        The paper's 332 patients with its exact counts, or 60 with about its proportions; and a
+        few more that the paper's criteria exclude.
+    seed : int, default 20240501
+        Equal seeds give equal patients.
+    free : bool, default False
+        Draw each event by its own risk, so that their number varies as chance has it (for studies
+        of coverage). Otherwise events by BCLC stage are the paper's, and each hospital has at
+        least two.
+
+    Returns
+    -------
+    patients : pandas.DataFrame
+        One row a patient, vocabulary columns. ``has_ct`` is False for those without images.
+    truth : pandas.DataFrame
+        In the same order: ``patient_id``, ``centre``, ``image_latent``, ``clinical_part``,
+        ``intercept``, ``linear_predictor``, ``risk_true``, ``bclc``, ``event`` and
+        ``excluded_for`` (one of `REASONS`, empty for those who stay).
+
+    Raises
+    ------
+    InputError
+        If the size is another word.
+    """
+    checks.one_of("size", size, ELIGIBLE)
+    rng = np.random.default_rng(seed)
+    groups = [_group(role, size, rng, free=free) for role in MARGINS]
+    groups.append(_excluded(size, rng))
+    everyone = pd.concat(groups, ignore_index=True)
+    everyone = everyone.iloc[rng.permutation(len(everyone))]
+    everyone = everyone.sort_values("centre", kind="stable", ignore_index=True)
+    place = everyone.groupby("centre").cumcount() + 1
+    letter = everyone["centre"].str[-1].str.upper()
+    everyone["patient_id"] = letter + place.astype(str).str.zfill(3)
+    everyone["event"] = everyone["aggressive_pd"].astype(bool)
+    return _in_words(everyone), everyone[list(_TRUTH)].copy()
+
+
+_TRUTH = (
+    "patient_id",
+    "centre",
+    "image_latent",
+    "clinical_part",
+    "intercept",
+    "linear_predictor",
+    "risk_true",
+    "bclc",
+    "event",
+    "excluded_for",
+)
+
+
+def _group(role: str, size: str, rng: np.random.Generator, *, free: bool) -> pd.DataFrame:
+    """The eligible patients of all hospitals with one role."""
+    hospitals = {name: n for name, n in ELIGIBLE[size].items() if HOSPITALS[name].role == role}
+    margins = MARGINS[role].scaled(sum(hospitals.values()))
+    patients = _followed(margins, MARGINS[role], rng, free=free)
+    centre = np.repeat(list(hospitals), list(hospitals.values()))
+    least = 0 if free else LEAST_EVENTS
+    return patients.assign(
+        centre=_dealt(centre, patients["aggressive_pd"].to_numpy(bool), least, rng),
+        excluded_for="",
+    )
+
+
+def _followed(
+    margins: Margins, paper: Margins, rng: np.random.Generator, *, free: bool
+) -> pd.DataFrame:
+    """Patients with these margins, their truth and what became of them."""
+    image_latent = rng.standard_normal(margins.patients)
+    patients = baseline.patients(margins, image_latent, rng)
+    known = truth.table(patients, image_latent, paper)
+    event = truth.events(known, patients["bclc"].to_numpy(str), margins, rng, free=free)
+    outcomes = follow_up.outcomes(
+        event,
+        _kinds(event, margins, rng, free=free),
+        known["linear_predictor"].to_numpy(),
+        patients["child_pugh"].to_numpy(str),
+        rng,
+    )
+    return _typed(pd.concat([readings.add(patients, rng), known, outcomes], axis=1))
+
+
+def _kinds(event: Bools, margins: Margins, rng: np.random.Generator, *, free: bool) -> np.ndarray:
+    """Macrovascular invasion, metastasis or both, for everyone; told only where it happened."""
+    names, counts = list(margins.kinds), np.array(list(margins.kinds.values()))
+    kind = rng.choice(names, len(event), p=counts / counts.sum())
+    if not free:
+        kind[event] = rng.permutation(np.repeat(names, counts))
+    return kind
+
+
+def _dealt(centre: np.ndarray, event: Bools, least: int, rng: np.random.Generator) -> np.ndarray:
+    """Hospitals by chance alone, dealt again until each has the least number of events."""
+    while True:
+        dealt = rng.permutation(centre)
+        if min((event & (dealt == name)).sum() for name in set(centre)) >= least:
+            return dealt
+
+
+def _excluded(size: str, rng: np.random.Generator) -> pd.DataFrame:
+    """Patients of each hospital whom one of the paper's criteria excludes."""
+    groups = []
+    for role, margins in MARGINS.items():
+        hospitals = {name: n for name, n in EXCLUDED[size].items() if HOSPITALS[name].role == role}
+        centre = np.repeat(list(hospitals), list(hospitals.values()))
+        patients = _followed(margins, margins, rng, free=True)
+        groups.append(patients.sample(len(centre), random_state=rng).assign(centre=centre))
+    patients = pd.concat(groups, ignore_index=True)
+    patients["excluded_for"] = np.resize(REASONS, len(patients))
+    return _spoiled(patients, rng)
+
+
+def _spoiled(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
+    """Each patient with the one thing for which it is excluded."""
+    here = {reason: patients["excluded_for"] == reason for reason in REASONS}
+    patients.loc[here["spread at baseline"], ["baseline_spread", "bclc"]] = [True, "C"]
+    patients.loc[here["another cancer"], "other_cancer"] = True
+    patients.loc[here["irregular follow-up"], "irregular_follow_up"] = True
+    surgery = ["resection", "positive", "pathological"]
+    patients.loc[here["positive margin"], ["treatment", "margin", "diagnosis_basis"]] = surgery
+    short = here["short follow-up"]
+    patients.loc[short, ["aggressive_pd", *_KINDS, "death"]] = False
+    visit = rng.uniform(2, 11, int(short.sum())).round(1)
+    for name in ("aggressive_pd", *_KINDS, "death"):
+        patients.loc[short, f"months_to_{name}"] = visit
+    patients.loc[here["no CT"], "has_ct"] = False
+    unread = [name for name, v in vocabulary.VARIABLES.items() if v.room == "semantic"]
+    patients.loc[here["no CT"], [*unread, "months_scan_to_treatment"]] = None
+    return patients
+
+
+_KINDS = ("extrahepatic_metastasis", "macrovascular_invasion")
+
+
+def _typed(patients: pd.DataFrame) -> pd.DataFrame:
+    """Flags that may be missing, numbers as floats."""
+    types = {"flag": "boolean", "number": "float64"}
+    known = {name: v.kind for name, v in vocabulary.VARIABLES.items() if name in patients}
+    return patients.astype({name: types[kind] for name, kind in known.items() if kind in types})
+
+
+def _in_words(everyone: pd.DataFrame) -> pd.DataFrame:
+    """The vocabulary's columns, in its order."""
+    return everyone[[name for name in vocabulary.VARIABLES if name in everyone]].copy()
