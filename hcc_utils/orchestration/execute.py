@@ -58,7 +58,9 @@ def execute(
             )
         except papermill.PapermillExecutionError as error:
             words = f"{error.ename}: {error.evalue}".removeprefix("InputError: ")
-            place = f"notebooks/{notebook.name} (cell {error.cell_index}), {folder.name}"
+            # counted from 1 in the notebook itself, which lacks the cell that papermill injects
+            cell = error.cell_index + 1 - bool(parameters)
+            place = f"notebooks/{notebook.name} (cell {cell}), {folder.name}"
             raise checks.InputError(f"FAILED {place}: {words}") from None
     _record(stage, parameters, folder, inputs)
 
@@ -114,7 +116,9 @@ class _Told:
 
     def _watch(self) -> None:
         with self.path.open(encoding="utf-8") as file:
-            while not self.over.wait(0.5):
+            last = False
+            while not last:
+                last = self.over.wait(0.5)
                 for line in file:
                     _say(f"  {self.title} · {line.rstrip()}")
 
@@ -125,10 +129,11 @@ def _say(line: str) -> None:
 
 def _record(stage: str, parameters: dict[str, Any], folder: Path, inputs: Sequence[Path]) -> None:
     """Write the stage's run.json and, last, the hashes that the workflow looks at."""
-    missing = [name for name in results.WRITES[stage] if not (folder / name).is_file()]
+    names = results.files(stage, folder.name)
+    missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise checks.InputError(f"FAILED {stage}: it ended without writing {', '.join(missing)}.")
-    hashes = {name: results.sha256(folder / name) for name in results.WRITES[stage]}
+    hashes = {name: results.sha256(folder / name) for name in names}
     run = {
         "stage": stage,
         "parameters": parameters,

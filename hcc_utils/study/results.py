@@ -27,15 +27,43 @@ STAGES: tuple[str, ...] = (
     "07_pooled",
 )
 
-WRITES: dict[str, tuple[str, ...]] = {
+_WRITES: dict[str, tuple[str, ...]] = {
     "01_cohort": ("patients.csv", "flow.csv", "table_one.csv", "missing.csv"),
     "02_preprocessing": ("inventory.csv", "slices.csv", "slices.npy", "imaging_problems.csv"),
-    "03_cnn": ("scores_d.csv", "learning_curves.csv"),
+    "03_cnn": ("scores_d.csv",),
     "04_comparison": ("scores.csv", "metrics.csv", "roc.csv", "calibration.csv"),
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
-    "06_survival": ("survival.csv", "survival_summary.csv", "export.json"),
+    "06_survival": ("survival.csv", "survival_summary.csv"),
     "07_pooled": ("pooled.csv",),
 }
+# what development hands to the bundle, and each validation centre to the pooled page
+_DEVELOPMENT: dict[str, tuple[str, ...]] = {
+    "03_cnn": ("learning_curves.csv", "inner_scores_d.csv", "network.safetensors", "network.json"),
+    "04_comparison": ("models.json",),
+    "05_nomogram_dca": ("ranges.json",),
+}
+_VALIDATION: dict[str, tuple[str, ...]] = {"06_survival": ("export.json",)}
+
+
+def files(stage: str, centre: str) -> tuple[str, ...]:
+    """
+    The files that a stage writes for a centre: every file has one writer.
+
+    Parameters
+    ----------
+    stage : str
+        A notebook's name, such as ``01_cohort``.
+    centre : str
+        ``development``, ``pooled`` or a validation centre.
+
+    Returns
+    -------
+    tuple of str
+        Names in the centre's results folder.
+    """
+    checks.one_of("stage", stage, STAGES)
+    more = _DEVELOPMENT if centre == "development" else _VALIDATION
+    return _WRITES[stage] + more.get(stage, ())
 
 
 _KINDS = {"flag": "boolean", "number": "float64"}
@@ -172,7 +200,7 @@ class Folder:
         InputError
             If another stage writes it.
         """
-        checks.one_of(f"a file that {self.stage} writes", name, WRITES[self.stage])
+        checks.one_of(f"a file that {self.stage} writes", name, files(self.stage, self.centre))
         return self.path / name
 
 
@@ -211,7 +239,7 @@ def sha256(path: Path | str) -> str:
 
 def _writer(name: str) -> str:
     """The notebook that writes a file of this name."""
-    for stage, names in WRITES.items():
-        if name in names:
+    for stage in STAGES:
+        if name in files(stage, "development") + files(stage, "a validation centre"):
             return f"notebook {stage}"
     return "an earlier stage"
