@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,60 @@ Bools = npt.NDArray[np.bool_]
 
 class InputError(ValueError):
     """What was given cannot be used; the message says what, where, the rule and the next step."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """
+    One thing that is wrong with what was given.
+
+    Parameters
+    ----------
+    where : str
+        File, line and key or column.
+    rule : str
+        What must hold there.
+    found : str, default ""
+        What stands there instead; it may quote a patient's value or id.
+    remedy : str, default ""
+        The next step, as a sentence.
+    """
+
+    where: str
+    rule: str
+    found: str = ""
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        found = f"; got {self.found}" if self.found else ""
+        return f"{self.where}: {self.rule}{found}.{self.remedy and ' ' + self.remedy}"
+
+    @property
+    def redacted(self) -> str:
+        """The same line without what was found: no patient's value or id is quoted."""
+        return str(Problem(self.where, self.rule, remedy=self.remedy))
+
+
+class Problems(InputError):  # noqa: N818 - the name says that there are several
+    """
+    Everything that is wrong with what was given, not only the first.
+
+    Parameters
+    ----------
+    problems : iterable of Problem
+        At least one.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        count = len(self.problems)
+        head = "1 problem" if count == 1 else f"{count} problems"
+        super().__init__("\n  ".join([f"{head}:", *self.lines]))
+
+    @property
+    def lines(self) -> list[str]:
+        """One line a problem; they may quote values and ids, so they stay in the hospital."""
+        return [str(problem) for problem in self.problems]
 
 
 def numbers(name: str, values: npt.ArrayLike) -> Floats:

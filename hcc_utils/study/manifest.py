@@ -1,0 +1,329 @@
+"""What a study is: its centres, its endpoint and where its files lie."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Annotated, Literal, overload
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import ErrorDetails
+
+from hcc_utils import checks
+from hcc_utils.study import results
+from hcc_utils.study.document import Document, Key
+
+Endpoint = Literal[
+    "aggressive_pd", "extrahepatic_metastasis", "macrovascular_invasion", "progression", "death"
+]
+Needed = Literal["table", "codebook"]
+Optional = Literal["dicom", "roi", "checksums"]
+
+# folders of results/<study>/ that are no centre's
+_RESERVED = ("development", "pooled", "bundle", "book", "book_src")
+
+
+def _name(text: str) -> str:
+    """A name that can be a folder on every system."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", text):
+        raise ValueError("must be a name of small letters, digits, _ and - (it becomes a folder)")
+    if text in _RESERVED:
+        raise ValueError(f"must not be one of {', '.join(_RESERVED)}: results use these folders")
+    return text
+
+
+def _words(text: str) -> str:
+    """Text that says something."""
+    if not text.strip():
+        raise ValueError("must not be empty")
+    return text
+
+
+def _uid(text: str) -> str:
+    """A DICOM UID."""
+    if not re.fullmatch(r"[0-9.]{1,64}", text):
+        raise ValueError("must be a SeriesInstanceUID: digits and dots, at most 64")
+    return text
+
+
+def _chapter(text: str) -> str:
+    """A notebook that a study can do without; the cohort is not one."""
+    allowed = results.STAGES[1:]
+    if text not in allowed:
+        near = checks.nearest(text, allowed)
+        raise ValueError(f"must be one of {', '.join(allowed)}{near}")
+    return text
+
+
+def _location(text: str, info: ValidationInfo) -> str:
+    """A path with its ${VARIABLES} filled in; ${MANIFEST_DIR} is the manifest's own folder."""
+    known = {**os.environ, "MANIFEST_DIR": info.context["folder"]} if info.context else os.environ
+    for variable in re.findall(r"\$\{(\w+)\}", text):
+        if not known.get(variable):
+            raise ValueError(
+                f"needs the environment variable {variable}, which is not set: "
+                f"export {variable}=/path/to/the/data"
+            )
+    return re.sub(r"\$\{(\w+)\}", lambda found: known[found.group(1)], _words(text))
+
+
+Name = Annotated[str, AfterValidator(_name)]
+Words = Annotated[str, AfterValidator(_words)]
+Uid = Annotated[str, AfterValidator(_uid)]
+Location = Annotated[str, AfterValidator(_location)]
+Chapter = Annotated[str, AfterValidator(_chapter)]
+
+
+class _Part(BaseModel):
+    """Strict: a number is no text, and an unknown key is refused."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Roi(_Part):
+    """Who drew the lesions, and in which form they lie on disk."""
+
+    source: Literal["seg", "rtstruct", "nifti", "boxes"]
+    path: Location
+
+
+class Centre(_Part):
+    """One hospital: its part in the study and where its files lie."""
+
+    title: Words
+    role: Literal["development", "validation"]
+    table: Location
+    sheet: Words | None = None
+    codebook: Location
+    dicom: Location | None = None
+    roi: Roi | None = None
+    series: dict[str, Uid] = {}
+    checksums: Location | None = None
+
+    @field_validator("table")
+    @classmethod
+    def _readable(cls, table: str) -> str:
+        """A table in one of the two forms that are read."""
+        if Path(table).suffix.lower() not in (".csv", ".xlsx"):
+            raise ValueError("must be a .csv or .xlsx file")
+        return table
+
+    @field_validator("sheet")
+    @classmethod
+    def _of_a_workbook(cls, sheet: str | None, info: ValidationInfo) -> str | None:
+        """A sheet only where the table has sheets."""
+        if sheet and str(info.data.get("table", "")).lower().endswith(".csv"):
+            raise ValueError("is for .xlsx tables; a .csv table has no sheets")
+        return sheet
+
+
+class Manifest(_Part):
+    """
+    A study: its question, its centres and where their files lie.
+
+    Paths are as the manifest has them, with environment variables filled in; `path` gives each
+    file's full path.
+    """
+
+    study: Name
+    title: Words
+    synthetic: bool
+    endpoint: Endpoint
+    time_zero: Literal["initial treatment", "ct", "not stated"]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
+    protocol: Literal["leak_free", "as_published"] = "leak_free"
+    ethics: Words
+    funding: Words
+    data_root: Location
+    centres: Annotated[dict[Name, Centre], Field(min_length=1)]
+    chapters_left_out: dict[Chapter, Words] = {}
+    _source: Path = PrivateAttr(default=Path())
+
+    @field_validator("data_root")
+    @classmethod
+    def _from_the_manifest(cls, data_root: str, info: ValidationInfo) -> str:
+        """The data's folder, counted from the manifest's own."""
+        return str(Path(info.context["folder"] if info.context else ".") / data_root)
+
+    @classmethod
+    def read(cls, path: Path | str) -> Manifest:
+        """
+        The study that a YAML file describes.
+
+        Parameters
+        ----------
+        path : pathlib.Path or str
+            Such as ``data_manifest.yaml``.
+
+        Returns
+        -------
+        Manifest
+            Frozen.
+
+        Raises
+        ------
+        Problems
+            All that is wrong with it, each with file, line, key and rule.
+        """
+        document = Document(Path(path))
+        folder = str(Path(path).resolve().parent)
+        try:
+            manifest = cls.model_validate(document.data, context={"folder": folder})
+        except ValidationError as error:
+            for detail in error.errors(include_url=False):
+                _refuse(document, detail)
+        document.finish()
+        manifest._source = Path(path).resolve()
+        return manifest
+
+    @property
+    def source(self) -> Path:
+        """The file that this manifest was read from."""
+        return self._source
+
+    @property
+    def development(self) -> tuple[str, ...]:
+        """Names of the centres on whose patients models are fitted."""
+        return self._with_role("development")
+
+    @property
+    def validation(self) -> tuple[str, ...]:
+        """Names of the centres that only see the frozen model."""
+        return self._with_role("validation")
+
+    def centre(self, name: str) -> Centre:
+        """
+        One centre.
+
+        Parameters
+        ----------
+        name : str
+            As in the manifest.
+
+        Returns
+        -------
+        Centre
+            Its role and files.
+
+        Raises
+        ------
+        InputError
+            If the manifest has no such centre; the nearest is suggested.
+        """
+        return self.centres[checks.one_of("centre", name, self.centres)]
+
+    @overload
+    def path(self, centre: str, which: Needed) -> Path: ...
+
+    @overload
+    def path(self, centre: str, which: Optional) -> Path | None: ...
+
+    def path(self, centre: str, which: Needed | Optional) -> Path | None:
+        """
+        Where a file or folder of a centre lies.
+
+        Parameters
+        ----------
+        centre : str
+            A centre's name.
+        which : {"table", "codebook", "dicom", "roi", "checksums"}
+            Which of its files.
+
+        Returns
+        -------
+        pathlib.Path or None
+            Its full path (nothing says yet that it exists); None where the manifest names none.
+        """
+        named = getattr(self.centre(centre), which)
+        if named is None:
+            return None
+        return Path(self.data_root) / (named.path if isinstance(named, Roi) else named)
+
+    def folders(self, centre: str) -> frozenset[str]:
+        """
+        Names of the patients' folders below a centre's DICOM root.
+
+        Parameters
+        ----------
+        centre : str
+            A centre's name.
+
+        Returns
+        -------
+        frozenset of str
+            One a patient, named by patient_id; empty folders and loose files do not count. None
+            where the manifest names no root.
+
+        Raises
+        ------
+        Problems
+            If the root is no folder.
+        """
+        root = self.path(centre, "dicom")
+        if root is None:
+            return frozenset()
+        if not root.is_dir():
+            rule = "the DICOM root must be a folder that exists"
+            where = f"centres.{centre}.dicom: {self.centre(centre).dicom}"
+            raise checks.Problems([checks.Problem(where, rule)])
+        with os.scandir(root) as entries:
+            folders = [entry for entry in entries if entry.is_dir() and entry.name[0] != "."]
+        return frozenset(folder.name for folder in folders if any(os.scandir(folder.path)))
+
+    def _with_role(self, role: str) -> tuple[str, ...]:
+        """Names of the centres that have this role, in the manifest's order."""
+        return tuple(name for name, centre in self.centres.items() if centre.role == role)
+
+
+def _refuse(document: Document, detail: ErrorDetails) -> None:
+    """Keep what pydantic found, in the project's own words."""
+    key: Key = tuple(part for part in detail["loc"] if part != "[key]")
+    context = detail.get("ctx", {})
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        rule = "is not a key that is known here" + checks.nearest(str(key[-1]), _keys(key[:-1]))
+    elif kind == "literal_error":
+        allowed = _choices(context["expected"])
+        rule = f"must be one of {', '.join(allowed)}"
+        rule += f"; got {detail['input']!r}" + checks.nearest(str(detail["input"]), allowed)
+    elif kind == "value_error":
+        rule = str(context["error"])
+    else:
+        rule = _RULES.get(kind, "cannot be read; see the manifest of the demo for the form")
+    document.refuse(key, rule)
+
+
+_RULES = {
+    "missing": "is needed and is not there",
+    "string_type": 'must be text; write it in quotes, such as "12"',
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "greater_than_equal": "must be 0 or more",
+    "less_than": "must be less than 4294967296",
+    "dict_type": "must hold keys and values (key: value)",
+    "model_type": "must hold keys and values (key: value)",
+    "too_short": "must name at least one centre",
+}
+
+
+def _choices(expected: str) -> list[str]:
+    """The words of pydantic's "'a', 'b' or 'c'"."""
+    return re.findall(r"'([^']*)'", expected)
+
+
+def _keys(key: Key) -> Iterable[str]:
+    """The keys that are known at this place."""
+    if not key:
+        return Manifest.model_fields
+    return Roi.model_fields if key[-1] == "roi" else Centre.model_fields
