@@ -1,0 +1,422 @@
+"""The book of a study: its executed notebooks, a page for each hospital, and the fixed pages."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from hcc_utils import checks
+from hcc_utils.orchestration import assets
+from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED
+from hcc_utils.presentation import explorer, figures
+from hcc_utils.presentation.sphinx_extension import PLOTLY
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.progress import say
+from hcc_utils.study.vocabulary import MODELS, label
+
+SYNTHETIC_STAMP = "Synthetic data: no clinical meaning"
+INTERNAL_STAMP = "Made from patients' data: stays in this hospital. Not a medical device."
+
+_FIGURES = [
+    name
+    for name, function in inspect.getmembers(figures, inspect.isfunction)
+    if function.__module__ == figures.__name__
+    and inspect.signature(function).return_annotation == "go.Figure"
+    and not name.startswith("_")
+]
+_DRAWS = re.compile(rf"\bfigures\.(?:{'|'.join(_FIGURES)})\(|\bexplorer\(")
+_HIDDEN_TAGS = {"parameters", "injected-parameters"}
+_HEADLINE_ORIGINS = ("out_of_fold", "external")
+
+_HEADLINE_WORDS = (
+    "Area under the ROC curve with its 95 % interval (0.5 is chance, 1 is perfect); development "
+    "patients out of fold, validation patients with the frozen models:"
+)
+_DASH_WORDS = (
+    "A dash stands where no estimate may stand in a headline: none was made, it comes from "
+    "patients on whom the model was fitted or tuned, or fewer than 10 events are behind it."
+)
+
+
+def build(study_results: Path | str, manifest: Manifest, *, source: Path | None = None) -> Path:
+    """
+    The front page of a study's book, newly built; an earlier book is replaced whole.
+
+    Parameters
+    ----------
+    study_results : pathlib.Path or str
+        ``results/<study>``: the executed notebooks, the tables and ``accepted.json``.
+    manifest : Manifest
+        The study.
+    source : pathlib.Path, optional
+        The folder of the fixed pages; by default the installed package's own.
+
+    Returns
+    -------
+    pathlib.Path
+        ``results/<study>/book/index.html``.
+
+    Raises
+    ------
+    InputError
+        If a notebook is missing, failed or lacks a figure, or if a page does not render; an
+        earlier book stays as it was.
+    """
+    folder = Path(study_results)
+    accepted, refused = _verdicts(folder, manifest)
+    chapters = _chapters(folder, manifest, accepted)
+    pages = folder / "book_src"
+    shutil.rmtree(pages, ignore_errors=True)
+    shutil.copytree(source or assets.folder("book"), pages, ignore=shutil.ignore_patterns(".keep"))
+    for centre, stages in chapters.items():
+        for stage in stages:
+            _copy_notebook(_executed(folder, centre, stage), pages / centre / f"{stage}.ipynb")
+    say(f"book: {sum(map(len, chapters.values()))} chapters copied")
+    _write_pages(pages, folder, manifest, chapters, refused)
+    _write_config(pages, manifest)
+    _write_toc(pages, chapters, refused)
+    say("book: rendering the pages")
+    _render(pages, folder / "book")
+    say(f"book: {folder / 'book' / 'index.html'}")
+    return folder / "book" / "index.html"
+
+
+def _verdicts(folder: Path, manifest: Manifest) -> tuple[list[str], dict[str, list[str]]]:
+    """The accepted validation centres, and the refused ones with their problems."""
+    path = folder / "accepted.json"
+    if not path.is_file():
+        raise checks.InputError(f"{path} is not there yet; `hcc run` writes it.")
+    verdicts = json.loads(path.read_text("utf-8"))
+    for centre in [*verdicts["accepted"], *verdicts["refused"]]:
+        if centre != DEVELOPMENT:
+            checks.one_of(f"a centre of {path}", centre, manifest.centres)
+    accepted = [name for name in manifest.validation if name in verdicts["accepted"]]
+    return accepted, verdicts["refused"]
+
+
+def _chapters(folder: Path, manifest: Manifest, accepted: list[str]) -> dict[str, list[str]]:
+    """The chapters of development, of each accepted centre and of the pooled page."""
+    *stages, pooled = (s for s in results.STAGES if s not in manifest.chapters_left_out)
+    if pooled != results.STAGES[-1]:
+        stages.append(pooled)
+    chapters = dict.fromkeys((DEVELOPMENT, *accepted), stages)
+    if accepted and pooled == results.STAGES[-1]:
+        chapters[POOLED] = [pooled]
+    missing = [
+        str(_executed(folder, centre, stage))
+        for centre, stages in chapters.items()
+        for stage in stages
+        if not _executed(folder, centre, stage).is_file()
+    ]
+    if missing:
+        raise checks.InputError(
+            f"the book needs {len(missing)} executed notebook(s) that are not there: "
+            f"{', '.join(missing)}. Run the study first (`hcc run`)."
+        )
+    return chapters
+
+
+def _executed(folder: Path, centre: str, stage: str) -> Path:
+    """Where a chapter's executed notebook lies."""
+    return folder / centre / "notebooks" / f"{stage}.ipynb"
+
+
+def _copy_notebook(executed: Path, copy: Path) -> None:
+    """Copy a notebook for a reader of prose and figures: code is folded, parameters are gone."""
+    notebook = json.loads(executed.read_text("utf-8"))
+    problems = list(_notebook_problems(notebook))
+    if problems:
+        raise checks.InputError(f"{executed} cannot stand in the book: {'; '.join(problems)}.")
+    notebook["metadata"].pop("widgets", None)
+    notebook["metadata"].pop("papermill", None)
+    for cell in _code_cells(notebook):
+        tags = set(cell["metadata"].get("tags", []))
+        folded = "remove-cell" if tags & _HIDDEN_TAGS else "hide-input"
+        cell["metadata"]["tags"] = sorted(tags | {folded})
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(json.dumps(notebook, ensure_ascii=False), "utf-8")
+
+
+def _notebook_problems(notebook: dict[str, Any]) -> Iterator[str]:
+    """What keeps an executed notebook out of the book."""
+    cells = list(_code_cells(notebook))
+    outputs = [output for cell in cells for output in cell["outputs"]]
+    if any(_text(cell).strip() and cell.get("execution_count") is None for cell in cells):
+        yield "not every cell was run"
+    yield from (f"a cell failed ({o['ename']}: {o['evalue']})" for o in outputs if "ename" in o)
+    asked = sum(len(_DRAWS.findall(_text(cell))) for cell in cells)
+    drawn = [o["data"] for o in outputs if {PLOTLY, explorer.MIME} & set(o.get("data", {}))]
+    if len(drawn) < asked:
+        yield f"its code draws {asked} figure(s) and it holds {len(drawn)}"
+    bare = [f for f in drawn if PLOTLY in f and not _alt(f[PLOTLY])]
+    if bare:
+        yield f"{len(bare)} figure(s) lack their words for the blind (layout.meta.alt)"
+
+
+def _code_cells(notebook: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    return (cell for cell in notebook["cells"] if cell["cell_type"] == "code")
+
+
+def _text(cell: dict[str, Any]) -> str:
+    """A cell's source, which may be stored line by line."""
+    return "".join(cell["source"])
+
+
+def _alt(figure: dict[str, Any]) -> str:
+    """The words of a stored figure."""
+    return str((figure["layout"].get("meta") or {}).get("alt", ""))
+
+
+def _write_pages(
+    pages: Path,
+    folder: Path,
+    manifest: Manifest,
+    chapters: dict[str, list[str]],
+    refused: dict[str, list[str]],
+) -> None:
+    """Write what is said of this study: front page, data page, and a page for each centre."""
+    generated = {"generated/headline.md": _headline(folder, manifest, chapters, refused)}
+    generated["generated/data.md"] = _data(manifest, refused)
+    for centre in chapters:
+        if centre != POOLED:
+            generated[f"centres/{centre}.md"] = _centre_page(folder, manifest, centre, chapters)
+    for centre, problems in refused.items():
+        generated[f"centres/{centre}.md"] = _refused_page(_title(manifest, centre), problems)
+    for name, text in generated.items():
+        (pages / name).parent.mkdir(exist_ok=True)
+        (pages / name).write_text(text + "\n", "utf-8")
+
+
+def _headline(
+    folder: Path,
+    manifest: Manifest,
+    chapters: dict[str, list[str]],
+    refused: dict[str, list[str]],
+) -> str:
+    """The study's first numbers, read from its tables."""
+    lines = [f"**This book's study: {_plain(manifest.title)}.**", ""]
+    if manifest.synthetic:
+        lines += ["Its patients are synthetic: no number here has a clinical meaning.", ""]
+    rows = [
+        f"| {{doc}}`{_plain(_title(manifest, centre))} <centres/{centre}>` | {cells} |"
+        for centre in chapters
+        if centre != POOLED
+        for cells in [_auc_cells(folder / centre)]
+        if cells
+    ]
+    pooled = _pooled_cells(folder / POOLED / "pooled.csv") if POOLED in chapters else ""
+    if pooled:
+        rows.append(f"| {{doc}}`Validation, pooled <{POOLED}/{results.STAGES[-1]}>` | {pooled} |")
+    if rows:
+        lines += [
+            "## First numbers",
+            _HEADLINE_WORDS,
+            "",
+            f"| | patients | events | {' | '.join(MODELS.values())} |",
+            "|---|---|---|" + "---|" * len(MODELS),
+            *rows,
+            "",
+            _DASH_WORDS,
+        ]
+    if refused:
+        names = ", ".join(f"{{doc}}`{_plain(_title(manifest, c))} <centres/{c}>`" for c in refused)
+        lines += ["", f"Refused, with the reasons on their pages: {names}."]
+    return "\n".join(lines)
+
+
+def _auc_cells(tables: Path) -> str:
+    """A centre's patients, events and AUC for each model, as cells of a row."""
+    if not (tables / "metrics.csv").is_file():
+        return ""
+    rows = figures.headline_rows(results.read_table(tables / "metrics.csv"), "auc")
+    if rows.empty:
+        return ""
+    shown = [_auc(rows[rows["model"] == model]) for model in MODELS]
+    return f"{rows['n'].max():.0f} | {rows['events'].max():.0f} | {' | '.join(shown)}"
+
+
+def _pooled_cells(path: Path) -> str:
+    """The pooled AUC of each model, as cells of a row."""
+    table = results.read_table(path)
+    rows = table[(table["metric"] == "auc") & (table["centre"] == "pooled")]
+    if rows.empty:
+        return ""
+    shown = [_auc(rows[rows["model"] == model].assign(origin="external")) for model in MODELS]
+    return f"{rows['n'].max():.0f} | {rows['events'].max():.0f} | {' | '.join(shown)}"
+
+
+def _auc(rows: pd.DataFrame) -> str:
+    """An AUC that may stand in a headline, or a dash."""
+    fit = rows["origin"].isin(_HEADLINE_ORIGINS) & (rows["events"] >= 10)
+    if "protocol" in rows and (rows["protocol"] == "leak_free").any():
+        fit &= rows["protocol"] == "leak_free"
+    rows = rows[fit].dropna(subset=["estimate", "low", "high"])
+    if rows.empty:
+        return "—"
+    row = rows.iloc[0]
+    return f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
+
+
+def _data(manifest: Manifest, refused: dict[str, list[str]]) -> str:
+    """What the manifest says of the study."""
+    kind = (
+        "**synthetic**: no patient is behind any of it"
+        if manifest.synthetic
+        else "from patients' records and CT"
+    )
+    lines = [
+        f"The study *{_plain(manifest.title)}* is {kind}.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| endpoint | {label(manifest.endpoint).lower()} |",
+        f"| time zero | {manifest.time_zero} |",
+        f"| protocol | `{manifest.protocol}` |",
+        f"| seed | {manifest.seed} |",
+        f"| ethics | {_plain(manifest.ethics)} |",
+        f"| funding | {_plain(manifest.funding)} |",
+        "",
+        "| hospital | part | |",
+        "|---|---|---|",
+    ]
+    for name, centre in manifest.centres.items():
+        remark = f"refused: {{doc}}`why <../centres/{name}>`" if name in refused else ""
+        lines.append(f"| {_plain(centre.title)} | {centre.role} | {remark} |")
+    if manifest.chapters_left_out:
+        lines += ["", *_left_out(manifest)]
+    return "\n".join(lines)
+
+
+def _centre_page(
+    folder: Path, manifest: Manifest, centre: str, chapters: dict[str, list[str]]
+) -> str:
+    """A short summary of one centre, and its chapters."""
+    lines = [f"# {_plain(_title(manifest, centre))}", ""]
+    if centre == DEVELOPMENT:
+        names = ", ".join(_plain(manifest.centres[name].title) for name in manifest.development)
+        lines += [f"The patients from whom the models were built ({names}).", ""]
+    else:
+        lines += ["These patients had no part in building the models.", ""]
+    lines += _flow_words(folder / centre / "flow.csv")
+    cells = _auc_cells(folder / centre)
+    if cells:
+        lines += [
+            f"| patients | events | {' | '.join(f'AUC, {name}' for name in MODELS.values())} |",
+            "|---|---|" + "---|" * len(MODELS),
+            f"| {cells} |",
+            "",
+            "A dash stands where no estimate may stand in a headline; chapter 4 has them all.",
+            "",
+        ]
+    lines += ["## Chapters", ""]
+    lines += [f"- {{doc}}`../{centre}/{stage}`" for stage in chapters[centre]]
+    if manifest.chapters_left_out:
+        lines += ["", *_left_out(manifest)]
+    return "\n".join(lines)
+
+
+def _flow_words(path: Path) -> list[str]:
+    """How many patients were screened and how many remain."""
+    if not path.is_file():
+        return []
+    flow = results.read_table(path)
+    remaining = flow.groupby("centre", sort=False)["remaining"]
+    first, last = remaining.first().sum(), remaining.last().sum()
+    return [f"Of {first} patients screened, {last} are in the study.", ""]
+
+
+def _refused_page(title: str, problems: list[str]) -> str:
+    """Why a centre is not in the book."""
+    listed = "\n".join(f"- {line}" for problem in problems for line in problem.splitlines())
+    count = "one problem" if len(problems) == 1 else f"{len(problems)} problems"
+    return (
+        f"# {_plain(title)}\n\n"
+        f"**Refused.** The check of this hospital's files found {count}. Nothing was computed "
+        "from them, and no earlier result of this hospital is shown.\n\n"
+        f"``````{{code-block}} text\n:class: hcc-problems\n\n{listed}\n``````\n\n"
+        "When they are put right, run the study again."
+    )
+
+
+def _left_out(manifest: Manifest) -> list[str]:
+    """The chapters that this study leaves out, each with its reason."""
+    reasons = manifest.chapters_left_out.items()
+    return ["Left out of this study:", "", *(f"- `{name}`: {_plain(why)}" for name, why in reasons)]
+
+
+def _title(manifest: Manifest, centre: str) -> str:
+    """A centre's name for a reader."""
+    return "Development" if centre == DEVELOPMENT else manifest.centres[centre].title
+
+
+def _plain(text: str) -> str:
+    """Words that MyST takes as they are."""
+    return re.sub(r"([\\`*_{}\[\]<>#|$])", r"\\\1", " ".join(text.split()))
+
+
+def _write_config(pages: Path, manifest: Manifest) -> None:
+    """Write the study's title and stamp into the book's configuration."""
+    path = pages / "_config.yml"
+    config = yaml.safe_load(path.read_text("utf-8"))
+    config["title"] = manifest.title
+    stamp = SYNTHETIC_STAMP if manifest.synthetic else INTERNAL_STAMP
+    config["sphinx"]["config"]["hcc_stamp"] = stamp
+    path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _write_toc(pages: Path, chapters: dict[str, list[str]], refused: dict[str, list[str]]) -> None:
+    """Write the table of contents: the study's parts, then the fixed ones."""
+    path = pages / "_toc.yml"
+    toc = yaml.safe_load(path.read_text("utf-8"))
+    validation = [centre for centre in chapters if centre not in (DEVELOPMENT, POOLED)]
+    parts = [("Development", [_toc_entry(DEVELOPMENT, chapters)])]
+    parts.append(("Validation", [_toc_entry(centre, chapters) for centre in validation]))
+    parts.append(("Together", [{"file": f"{POOLED}/{s}"} for s in chapters.get(POOLED, [])]))
+    parts.append(("Refused", [{"file": f"centres/{centre}"} for centre in refused]))
+    study = [{"caption": caption, "chapters": files} for caption, files in parts if files]
+    toc["parts"] = study + toc["parts"]
+    path.write_text(yaml.safe_dump(toc, sort_keys=False), "utf-8")
+
+
+def _toc_entry(centre: str, chapters: dict[str, list[str]]) -> dict[str, Any]:
+    """A centre's page with its chapters below it."""
+    sections = [{"file": f"{centre}/{stage}"} for stage in chapters[centre]]
+    return {"file": f"centres/{centre}", "sections": sections}
+
+
+def _render(pages: Path, book: Path) -> None:
+    """Render the pages beside the earlier book, and put them in its place when they are whole."""
+    with tempfile.TemporaryDirectory(dir=book.parent, prefix=".book-") as place:
+        command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
+        command += [str(pages), "--path-output", place, "-W", "--keep-going", "--all"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        html = Path(place) / "_build" / "html"
+        if done.returncode != 0 or not (html / "index.html").is_file():
+            raise checks.InputError(_render_failure(done.stdout + "\n" + done.stderr))
+        if book.exists():
+            book.rename(Path(place) / "earlier")
+        html.rename(book)
+
+
+def _render_failure(log: str) -> str:
+    """The first errors of a build that failed."""
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", log).splitlines()
+    told = [
+        line
+        for line in lines
+        if re.search(r"WARNING|ERROR|error:|not whole|: asks|outputs of|missing", line)
+    ]
+    first = "\n".join((told or lines)[:8])
+    return f"the book could not be built; an earlier one was kept. First errors:\n{first}"

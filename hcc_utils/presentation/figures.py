@@ -1,0 +1,789 @@
+"""Figures: a table in, a plotly figure out; nothing is read, fitted, shown or saved here."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from hcc_utils import checks
+from hcc_utils.study.vocabulary import MODELS, label
+
+BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY = (
+    "#0072B2",
+    "#E69F00",
+    "#009E73",
+    "#D55E00",
+    "#CC79A7",
+    "#56B4E9",
+    "#808080",
+)
+"""Okabe and Ito's colours, which colour-blind people can tell apart, and a grey."""
+
+_ORDER = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
+_COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILLION}
+_DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
+
+METRICS: dict[str, tuple[str, float | None]] = {
+    "auc": ("Area under the ROC curve (AUC)", 0.5),
+    "auc_difference": ("Difference in AUC", 0.0),
+    "brier": ("Brier score (lower is better)", None),
+    "calibration_intercept": ("Calibration intercept (0 is best)", 0.0),
+    "intercept": ("Calibration intercept (0 is best)", 0.0),
+    "calibration_slope": ("Calibration slope (1 is best)", 1.0),
+    "slope": ("Calibration slope (1 is best)", 1.0),
+    "ici": ("Integrated calibration index (lower is better)", 0.0),
+    "sensitivity": ("Sensitivity", None),
+    "specificity": ("Specificity", None),
+    "ppv": ("Positive predictive value", None),
+    "npv": ("Negative predictive value", None),
+    "nri": ("Net reclassification improvement", 0.0),
+    "idi": ("Integrated discrimination improvement", 0.0),
+    "net_benefit": ("Net benefit (true positives per patient)", 0.0),
+}
+"""Each metric's words for an axis, and the value where a line of reference is drawn."""
+
+
+def flow_chart(flow: pd.DataFrame) -> go.Figure:
+    """
+    Flow chart of the patients: who was there, who was left out and why, who remained.
+
+    Parameters
+    ----------
+    flow : pandas.DataFrame
+        One row a centre and step in order: ``centre``, ``step``, ``reason``, ``excluded``,
+        ``remaining``. Several centres are added up step by step.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A box for those who remain after each step, and one beside it for those left out.
+    """
+    _table(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow")
+    steps = flow.groupby(["step", "reason"], sort=False, as_index=False)[
+        ["excluded", "remaining"]
+    ].sum()
+    start, rules = steps.iloc[0], steps.iloc[1:]
+    working, idle = rules[rules["excluded"] > 0], rules[rules["excluded"] == 0]
+    figure = go.Figure()
+    _box(figure, 0, 0, f"{_sentence(start.reason)}: {start.remaining}")
+    said = [f"{_sentence(start.reason)}: {start.remaining}"]
+    for row, rule in enumerate(working.itertuples(index=False), start=1):
+        kept = "Included" if row == len(working) else "Remaining"
+        _arrow(figure, row - 1)
+        _box(figure, 0, row, f"{kept}: {rule.remaining}")
+        _box(figure, 1, row, f"Left out: {rule.excluded}", rule.reason)
+        said.append(f"{rule.excluded} left out ({rule.reason}), {rule.remaining} remain")
+    if len(idle):
+        _box(figure, 2, len(working) + 1, "Nobody was left out for:", "; ".join(idle["reason"]))
+        said.append(f"nobody was left out for: {', '.join(idle['reason'])}")
+    rows = 1 + len(working) + 1.5 * (len(idle) > 0)
+    figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[rows - 0.4, -0.6], fixedrange=True)
+    alt = f"Flow chart of patients. {'; '.join(said)}."
+    return _finish(figure, alt, height=int(40 + 92 * rows))
+
+
+def roc(roc_table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> go.Figure:
+    """
+    ROC curves, a line for each model and origin.
+
+    Parameters
+    ----------
+    roc_table : pandas.DataFrame
+        ``model``, ``origin``, ``threshold``, ``false_positive_rate``, ``true_positive_rate``.
+    metrics : pandas.DataFrame, optional
+        Rows of ``metrics.csv``: an AUC with its interval is written beside its curve.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        True against false positive rate.
+    """
+    needed = ["model", "origin", "false_positive_rate", "true_positive_rate"]
+    _table(roc_table, needed, "roc_table")
+    figure, said = go.Figure(), []
+    figure.add_scatter(**_reference([0, 1], [0, 1], "No discrimination"))
+    several = len(roc_table["origin"].unique()) > 1
+    for (model, origin), curve in roc_table.groupby(["model", "origin"], sort=False):
+        name = label(model) + (f", {_words(origin)}" if several else "")
+        auc = _auc_words(metrics, model, origin)
+        area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+        said.append(f"{name}: {auc or f'area under the curve {abs(area):.2f}'}")
+        figure.add_scatter(
+            x=curve["false_positive_rate"],
+            y=curve["true_positive_rate"],
+            name=f"{name}: {auc}" if auc else name,
+            mode="lines",
+            line=_line(model, several and origin),
+        )
+    _fraction(figure.update_xaxes, "False positive rate (1 − specificity)")
+    _fraction(figure.update_yaxes, "True positive rate (sensitivity)")
+    return _finish(figure, f"ROC curves. {'. '.join(said)}.", height=520)
+
+
+def forest(table: pd.DataFrame) -> go.Figure:
+    """
+    Forest plot of one metric: a point with its interval for each row.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``metrics.csv`` or ``pooled.csv`` of one metric: ``metric``, ``model``,
+        ``estimate``, ``low``, ``high``, and what tells the rows apart among ``comparator``,
+        ``origin``, ``subgroup`` and ``centre``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The rows from top to bottom in the table's order; a diamond is a pooled estimate, a
+        dashed line the prediction for the next centre.
+
+    Raises
+    ------
+    InputError
+        If the rows are of several metrics, which cannot share an axis.
+    """
+    _table(table, ["metric", "model", "estimate", "low", "high"], "table")
+    found = [str(metric) for metric in table["metric"].unique()]
+    if len(found) != 1:
+        raise checks.InputError(
+            f"a forest plot shows one metric; the table has {len(found)}: {', '.join(found)}. "
+            "Give the rows of one."
+        )
+    table = table.assign(row=list(_row_names(table))).dropna(subset=["low", "high"])
+    figure, said = go.Figure(), []
+    for model, rows in table.groupby("model", sort=False):
+        figure.add_scatter(
+            x=rows["estimate"],
+            y=rows["row"],
+            name=label(model),
+            mode="markers",
+            marker={"color": _colour(model), "size": 11, "symbol": [*map(_symbol, _centres(rows))]},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": rows["high"] - rows["estimate"],
+                "arrayminus": rows["estimate"] - rows["low"],
+                "thickness": 2,
+            },
+        )
+        said += [f"{row.row} {_interval(row)}" for row in rows.itertuples()]
+    words, reference = METRICS.get(found[0], (_sentence(found[0]), None))
+    if reference is not None:
+        figure.add_vline(reference, line={"color": GREY, "dash": "dot", "width": 1})
+    figure.update_xaxes(title=words)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=table["row"][::-1].tolist(), automargin=True
+    )
+    return _finish(figure, f"{words}. {'; '.join(said)}.", height=150 + 34 * len(table))
+
+
+def calibration(calibration_table: pd.DataFrame) -> go.Figure:
+    """
+    Calibration curves: the observed against the predicted risk.
+
+    Parameters
+    ----------
+    calibration_table : pandas.DataFrame
+        ``model``, ``risk``, ``observed``, ``low``, ``high``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line with its band for each model; on the diagonal predicted equals observed.
+    """
+    needed = ["model", "risk", "observed", "low", "high"]
+    _table(calibration_table, needed, "calibration_table")
+    figure, said = go.Figure(), []
+    figure.add_scatter(**_reference([0, 1], [0, 1], "Predicted = observed"))
+    for model, curve in calibration_table.sort_values("risk").groupby("model"):
+        _band(figure, model, curve, "risk", "linear")
+        figure.add_scatter(
+            x=curve["risk"],
+            y=curve["observed"],
+            name=label(model),
+            mode="lines",
+            legendgroup=str(model),
+            line=_line(model),
+        )
+        low, high = curve.iloc[0], curve.iloc[-1]
+        said.append(
+            f"{label(model)}: where {low.risk:.0%} was predicted {low.observed:.0%} was observed, "
+            f"and where {high.risk:.0%} was predicted {high.observed:.0%}"
+        )
+    _fraction(figure.update_xaxes, "Predicted risk")
+    _fraction(figure.update_yaxes, "Observed proportion with the event")
+    return _finish(figure, f"Calibration curves. {'. '.join(said)}.", height=520)
+
+
+def decision_curve(table: pd.DataFrame) -> go.Figure:
+    """
+    Decision curves: the net benefit of each strategy against the threshold.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``model``, ``threshold``, ``strategy`` (model, all, none), ``net_benefit``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line for each model, and one each for intervening in all and in none.
+    """
+    _table(table, ["model", "threshold", "strategy", "net_benefit"], "table")
+    figure, said = go.Figure(), []
+    first = table["model"] == table["model"].iloc[0]
+    for strategy, words in (("all", "Intervene in all"), ("none", "Intervene in none")):
+        curve = table[first & (table["strategy"] == strategy)]
+        dash = "longdash" if strategy == "all" else "dot"
+        figure.add_scatter(**_reference(curve["threshold"], curve["net_benefit"], words, dash))
+    models = table[table["strategy"] == "model"]
+    default = table[first & (table["strategy"] == "all")].set_index("threshold")["net_benefit"]
+    for model, curve in models.groupby("model", sort=False):
+        figure.add_scatter(
+            x=curve["threshold"],
+            y=curve["net_benefit"],
+            name=label(model),
+            mode="lines",
+            line=_line(model),
+        )
+        better = curve[curve["net_benefit"] > curve["threshold"].map(default).clip(lower=0)]
+        said.append(f"{label(model)} {_above_both(better['threshold'], len(curve))}")
+    top = max(float(models["net_benefit"].max()), float(default.max()), 0.01)
+    _fraction(figure.update_xaxes, "Threshold probability")
+    figure.update_yaxes(
+        title="Net benefit (true positives per patient)", range=[-0.3 * top, 1.1 * top]
+    )
+    return _finish(figure, f"Decision curves. {'. '.join(said)}.", height=480)
+
+
+def survival(table: pd.DataFrame) -> go.Figure:
+    """
+    Survival or cumulative incidence by risk group, with the numbers at risk below.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        One outcome and one kind of estimate: ``outcome``, ``group``, ``months``, ``survival``,
+        ``low``, ``high``, ``at_risk``; ``estimate`` (survival, incidence), where it is missing
+        the curves are survival.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Step curves with bands, months on the horizontal axis.
+
+    Raises
+    ------
+    InputError
+        If the rows are of several outcomes or several kinds of estimate.
+    """
+    needed = ["outcome", "group", "months", "survival", "low", "high", "at_risk"]
+    _table(table, needed, "table")
+    kinds = table[[column for column in ("outcome", "estimate") if column in table]]
+    if len(kinds.drop_duplicates()) != 1:
+        raise checks.InputError(
+            "a survival figure shows one outcome and one estimate; the table has "
+            f"{len(kinds.drop_duplicates())}. Give the rows of one."
+        )
+    words = _survival_words(**kinds.iloc[0].to_dict())
+    ticks = np.arange(0, table["months"].max() + 1, _tick(float(table["months"].max())))
+    figure = make_subplots(
+        rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.16
+    )
+    said = []
+    for group, curve in table.sort_values("months", kind="stable").groupby("group"):
+        name = _sentence(f"{group} risk" if group in ("low", "high") else group)
+        _band(figure, group, curve, "months", "hv", row=1, col=1)
+        figure.add_scatter(
+            x=curve["months"],
+            y=curve["survival"],
+            name=name,
+            mode="lines",
+            legendgroup=str(group),
+            line={"color": _colour(group), "width": 2.5, "shape": "hv"},
+            row=1,
+            col=1,
+        )
+        figure.add_scatter(
+            x=ticks,
+            y=[name] * len(ticks),
+            text=[_at_risk(curve, month) for month in ticks],
+            mode="text",
+            showlegend=False,
+            hoverinfo="skip",
+            row=2,
+            col=1,
+        )
+        last = curve.iloc[-1]
+        said.append(f"{name}: {last.survival:.0%} at {last.months:.0f} months")
+    figure.update_xaxes(range=[-0.03 * ticks[-1], None], tickvals=ticks)
+    figure.update_xaxes(title="Months", showticklabels=True, row=1, col=1)
+    figure.update_xaxes(showgrid=False, showticklabels=False, showline=False, ticks="", row=2)
+    figure.update_yaxes(title=words, range=[-0.02, 1.02], tickformat=".0%", row=1, col=1)
+    figure.update_yaxes(showgrid=False, title="At risk", autorange="reversed", row=2, col=1)
+    return _finish(figure, f"{words}. {'; '.join(said)}.", height=540)
+
+
+def learning_curves(table: pd.DataFrame) -> go.Figure:
+    """
+    Learning curves: loss and inner AUC of every network, epoch by epoch.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``network``, ``epoch``, ``loss``, ``inner_auc``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        Two panels, a line for each network.
+    """
+    _table(table, ["network", "epoch", "loss", "inner_auc"], "table")
+    titles = ("Training loss", "AUC on the inner split")
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
+    networks = list(table.groupby("network", sort=False))
+    for place, (network, curve) in enumerate(networks):
+        for row, column in enumerate(("loss", "inner_auc"), start=1):
+            figure.add_scatter(
+                x=curve["epoch"],
+                y=curve[column],
+                name=str(network),
+                mode="lines+markers",
+                marker={"size": 4},
+                line={"color": _ORDER[place % len(_ORDER)], "width": 1.5},
+                legendgroup=str(network),
+                showlegend=row == 1,
+                row=row,
+                col=1,
+            )
+    for row, words in enumerate(titles, start=1):
+        figure.update_yaxes(title=words, row=row, col=1)
+    figure.update_xaxes(title="Epoch", tickformat="d", row=2, col=1)
+    ends = table.groupby("network", sort=False)
+    last = ends.last()
+    alt = (
+        f"Learning curves of {len(networks)} networks over {table['epoch'].nunique()} epochs. "
+        f"Training loss: from {ends.first()['loss'].mean():.3f} to {last['loss'].mean():.3f} on "
+        f"average. {_inner_auc_words(last['inner_auc'])}"
+    )
+    return _finish(figure, alt, height=560)
+
+
+def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
+    """
+    Nomogram: a ruler for each predictor, then total points and the risk that they mean.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        ``predictor``, ``value``, ``points`` (0 to 100): the marks of each predictor's ruler.
+    total : pandas.DataFrame
+        ``total_points``, ``linear_predictor``, ``risk``, in rising order of the points.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The rulers from top to bottom.
+    """
+    _table(points, ["predictor", "value", "points"], "points")
+    _table(total, ["total_points", "risk"], "total")
+    total = total.sort_values("total_points")
+    longest = float(total["total_points"].max())
+    marks = np.linspace(0, longest, 6).round(-1 if longest > 100 else 0)
+    risks = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+    risks = risks[(risks >= total["risk"].min()) & (risks <= total["risk"].max())]
+    rulers: list[tuple[str, Sequence[float], Sequence[object], str]]
+    rulers = [("Points", range(0, 101, 10), range(0, 101, 10), GREY)]
+    for predictor, ruler in points.groupby("predictor", sort=False):
+        rulers.append((label(str(predictor)), [*ruler["points"]], [*ruler["value"]], BLUE))
+    rulers.append(("Total points", [*(100 * marks / longest)], [*marks], GREY))
+    where = 100 * np.interp(risks, total["risk"], total["total_points"]) / longest
+    rulers.append(("Risk", [*where], [f"{risk:.0%}" for risk in risks], VERMILLION))
+    figure = go.Figure()
+    for row, (name, place, words, colour) in enumerate(rulers):
+        figure.add_scatter(
+            x=place,
+            y=[row] * len(place),
+            text=[_mark(word) for word in words],
+            name=name,
+            mode="lines+markers+text",
+            textposition=["top center", "bottom center"] * len(place),
+            marker={"symbol": "line-ns-open", "size": 9, "color": colour},
+            line={"color": colour, "width": 2},
+            showlegend=False,
+        )
+    figure.update_xaxes(visible=False, range=[-5, 105])
+    figure.update_yaxes(
+        tickvals=list(range(len(rulers))),
+        ticktext=["<br>".join(textwrap.wrap(ruler[0], 18)) for ruler in rulers],
+        range=[len(rulers) - 0.4, -0.6],
+        showgrid=False,
+        zeroline=False,
+        automargin=True,
+    )
+    widest = points.groupby("predictor", sort=False)["points"].max()
+    said = "; ".join(f"{label(str(name))} up to {most:.0f} points" for name, most in widest.items())
+    alt = (
+        f"Nomogram. {said}. The total of 0 to {longest:.0f} points means a risk from "
+        f"{total['risk'].iloc[0]:.0%} to {total['risk'].iloc[-1]:.0%}."
+    )
+    return _finish(figure, alt, height=80 + 62 * len(rulers))
+
+
+def thumbnails(
+    pixels_hu: npt.NDArray[np.integer | np.floating],
+    table: pd.DataFrame,
+    *,
+    centre_hu: float = 60.0,
+    width_hu: float = 400.0,
+    columns: int = 4,
+) -> go.Figure:
+    """
+    Grid of slices through a display window, for the internal edition alone.
+
+    Parameters
+    ----------
+    pixels_hu : numpy.ndarray, shape (n_slices, height, width)
+        Intensities in Hounsfield units.
+    table : pandas.DataFrame
+        One row a slice, with ``title``: what stands above it.
+    centre_hu : float, default 60
+        Centre of the window.
+    width_hu : float, default 400
+        Width of the window.
+    columns : int, default 4
+        Pictures side by side.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The slices in the table's order, row by row.
+    """
+    _table(table, ["title"], "table")
+    checks.same_length(pixels_hu=pixels_hu, table=table)
+    count, height, width = pixels_hu.shape
+    rows = -(-count // columns)
+    shades = np.clip((pixels_hu - (centre_hu - width_hu / 2)) / width_hu, 0, 1) * 255
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        subplot_titles=[str(title) for title in table["title"]],
+        horizontal_spacing=0.01,
+        vertical_spacing=0.24 / (rows + 1),
+    )
+    for place, picture in enumerate(shades.round().astype(np.uint8)):
+        figure.add_heatmap(
+            z=picture,
+            colorscale="gray",
+            zmin=0,
+            zmax=255,
+            showscale=False,
+            hoverinfo="skip",
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    figure.update_xaxes(visible=False, constrain="domain", range=[-0.5, width - 0.5])
+    figure.update_yaxes(visible=False, constrain="domain", range=[height - 0.5, -0.5])
+    for axis in figure.select_yaxes():
+        axis.update(scaleanchor=axis.anchor, scaleratio=1)
+    figure.update_annotations(font={"size": 11})
+    alt = (
+        f"{count} CT slices, window {centre_hu:.0f} HU wide {width_hu:.0f} HU. "
+        f"Mean intensities from {pixels_hu.mean(axis=(1, 2)).min():.0f} to "
+        f"{pixels_hu.mean(axis=(1, 2)).max():.0f} HU."
+    )
+    return _finish(figure, alt, height=60 + 190 * rows)
+
+
+def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
+    """
+    Distribution of each model's risks, patients with and without the event apart.
+
+    Parameters
+    ----------
+    scores : pandas.DataFrame
+        ``model``, ``risk``, ``event``; one row a patient and model. The figure carries counts,
+        not rows.
+    bins : int, default 20
+        How many bars of equal width from 0 to 1.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A panel of bars for each model.
+    """
+    _table(scores, ["model", "risk", "event"], "scores")
+    models = list(scores.groupby("model", sort=False))
+    titles = [label(model) for model, _ in models]
+    figure = make_subplots(
+        rows=len(models), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.09
+    )
+    edges = np.arange(bins + 1) / bins
+    said = []
+    for row, (model, rows) in enumerate(models, start=1):
+        event = checks.outcomes("event", rows["event"])
+        risk = checks.probabilities("risk", rows["risk"])
+        for which, name, colour in ((~event, "No event", BLUE), (event, "Event", VERMILLION)):
+            counts, _ = np.histogram(risk[which], edges)
+            figure.add_bar(
+                x=(edges[:-1] + edges[1:]) / 2,
+                y=counts,
+                width=1 / bins,
+                name=name,
+                legendgroup=name,
+                marker={"color": colour, "opacity": 0.75},
+                showlegend=row == 1,
+                row=row,
+                col=1,
+            )
+            if len(counts) and which.any():
+                said.append(f"{label(model)}, {name.lower()}: median {np.median(risk[which]):.2f}")
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(range=[0, 1], tickformat=".0%")
+    figure.update_xaxes(title="Predicted risk", row=len(models), col=1)
+    figure.update_yaxes(title="Patients")
+    alt = f"Distribution of predicted risks. {'; '.join(said)}."
+    return _finish(figure, alt, height=140 + 170 * len(models))
+
+
+def _table(table: pd.DataFrame, needed: Iterable[str], name: str) -> None:
+    """Refuse a table that lacks columns, is empty, or names patients."""
+    checks.columns(table, needed, name=name)
+    if table.empty:
+        raise checks.InputError(f"{name} has no rows: there is nothing to draw.")
+    if "patient_id" in table.columns:
+        raise checks.InputError(
+            f"{name} names patients, and a figure is stored with its data; "
+            "leave the column 'patient_id' out."
+        )
+
+
+def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
+    """The figure in the book's dress, with its words for those who cannot see it."""
+    axis = {"gridcolor": "#dfe3e8", "linecolor": GREY, "zeroline": False, "automargin": True}
+    figure.update_layout(
+        template={
+            "layout": {
+                "font": {"family": "system-ui, 'Segoe UI', sans-serif", "size": 13},
+                "paper_bgcolor": "rgba(0,0,0,0)",
+                "plot_bgcolor": "rgba(0,0,0,0)",
+                "xaxis": axis,
+                "yaxis": axis,
+                "hovermode": "closest",
+            }
+        },
+        height=height,
+        margin={"l": 10, "r": 12, "t": 30, "b": 10},
+        legend={"orientation": "h", "x": 0, "y": -0.17, "yanchor": "top"},
+        meta={"alt": alt},
+    )
+    return figure
+
+
+def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") -> None:
+    """Add a box to a flow chart: who remains (0), who is left out (1), or a remark (2)."""
+    width = 64 if column == 2 else 26
+    lines = [f"<b>{title}</b>", *textwrap.wrap(words, width)]
+    figure.add_annotation(
+        x=(0.12, 1.0, 0.5)[column],
+        y=row - (0.5 if column == 1 else 0),
+        text="<br>".join(lines),
+        showarrow=False,
+        bordercolor=(BLUE, VERMILLION, GREY)[column],
+        borderpad=5,
+        borderwidth=1.5,
+        font={"size": 12},
+    )
+
+
+def _arrow(figure: go.Figure, row: int) -> None:
+    """Add the arrow from one box of a flow chart to the next."""
+    figure.add_annotation(
+        x=0.12,
+        y=row + 0.78,
+        ax=0.12,
+        ay=row + 0.2,
+        xref="x",
+        yref="y",
+        axref="x",
+        ayref="y",
+        text="",
+        arrowhead=2,
+        arrowcolor=GREY,
+        arrowwidth=1.5,
+    )
+
+
+def _colour(name: Hashable) -> str:
+    """The colour that a model or group has on every page."""
+    return _COLOURS.get(str(name), _ORDER[sum(map(ord, str(name))) % len(_ORDER)])
+
+
+def _line(model: Hashable, origin: object = None) -> dict[str, object]:
+    """A model's line: told apart by its dashes too, not by colour alone."""
+    dash = "dashdot" if origin == "apparent" else _DASHES.get(str(model), "solid")
+    return {"color": _colour(model), "dash": dash, "width": 2.5}
+
+
+def _reference(x: object, y: object, name: str, dash: str = "dot") -> dict[str, object]:
+    """A grey line to compare with."""
+    return {
+        "x": x,
+        "y": y,
+        "name": name,
+        "mode": "lines",
+        "line": {"color": GREY, "dash": dash, "width": 1.5},
+        "hoverinfo": "skip",
+    }
+
+
+def _band(
+    figure: go.Figure, name: Hashable, curve: pd.DataFrame, x: str, shape: str, **place: int
+) -> None:
+    """Add the interval between ``low`` and ``high`` as a tinted band."""
+    for column, fill in (("low", None), ("high", "tonexty")):
+        figure.add_scatter(
+            x=curve[x],
+            y=curve[column],
+            mode="lines",
+            line={"width": 0, "color": _colour(name), "shape": shape},
+            fill=fill,
+            fillcolor=_tint(_colour(name)),
+            legendgroup=str(name),
+            showlegend=False,
+            hoverinfo="skip",
+            **place,
+        )
+
+
+def _tint(colour: str) -> str:
+    """The colour, nearly transparent."""
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.15)"
+
+
+def _fraction(update: Callable[..., object], title: str) -> None:
+    """Name an axis that runs from 0 to 100 %."""
+    update(title=title, range=[-0.01, 1.01], tickformat=".0%")
+
+
+def _row_names(table: pd.DataFrame) -> Iterator[str]:
+    """What tells each row of a forest plot from the others."""
+    telling = [
+        column
+        for column in ("centre", "subgroup", "model", "comparator", "origin")
+        if column in table and (column == "centre" or len(table[column].unique()) > 1)
+    ]
+    for row in table[telling or ["model"]].itertuples(index=False):
+        words = [_sentence(label(str(value))) for value in row if pd.notna(value) and value != ""]
+        yield " · ".join(words) or "All"
+
+
+def _centres(rows: pd.DataFrame) -> Iterable[str]:
+    return rows["centre"] if "centre" in rows else [""] * len(rows)
+
+
+def _symbol(centre: str) -> str:
+    """The mark of a centre, of the pooled estimate and of the next centre."""
+    return {"pooled": "diamond", "next centre": "line-ns-open"}.get(centre, "square")
+
+
+def _auc_words(metrics: pd.DataFrame | None, model: Hashable, origin: Hashable) -> str:
+    """An AUC with its interval as ``metrics.csv`` has it; nothing where it has none."""
+    if metrics is None:
+        return ""
+    rows = headline_rows(metrics, "auc")
+    rows = rows[(rows["model"] == model) & (rows["origin"] == origin)]
+    if rows.empty:
+        return ""
+    few = "too_few_events" in str(rows["note"].iloc[0]) if "note" in rows else False
+    return f"AUC {_interval(rows.iloc[0])}" + (", few events" if few else "")
+
+
+def headline_rows(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """
+    Rows of a metric that are about one model and all patients.
+
+    Parameters
+    ----------
+    metrics : pandas.DataFrame
+        Rows of ``metrics.csv``.
+    metric : str
+        Such as ``auc``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Those without a comparator and without a subgroup.
+    """
+    checks.columns(metrics, ["metric", "model", "origin", "estimate", "low", "high"])
+    chosen = metrics["metric"] == metric
+    for column, nothing in (("comparator", ("", "none")), ("subgroup", ("", "all"))):
+        if column in metrics:
+            chosen &= metrics[column].fillna("").isin(nothing)
+    return metrics[chosen]
+
+
+def _interval(row: pd.Series) -> str:
+    """An estimate with its interval."""
+    return f"{row.estimate:.2f} ({row.low:.2f} to {row.high:.2f})"
+
+
+def _above_both(thresholds: pd.Series, of: int) -> str:
+    """Where a model's net benefit is above both defaults, in words."""
+    if thresholds.empty:
+        return "is nowhere above both intervening in all and in none"
+    return (
+        f"is above both intervening in all and in none at {len(thresholds)} of {of} thresholds, "
+        f"between {thresholds.min():.0%} and {thresholds.max():.0%}"
+    )
+
+
+def _survival_words(outcome: str, estimate: str = "survival") -> str:
+    """What the vertical axis of a survival figure shows."""
+    checks.one_of("estimate", estimate, ("survival", "incidence"))
+    if estimate == "incidence":
+        return f"Cumulative incidence: {label(outcome).lower()}"
+    return "Alive" if outcome == "death" else f"Free of {label(outcome).lower()}"
+
+
+def _tick(months: float) -> int:
+    """The distance between marks: at most about ten marks, in whole half-years."""
+    return next((step for step in (3, 6, 12, 24) if months / step <= 8), 36)
+
+
+def _at_risk(curve: pd.DataFrame, month: float) -> str:
+    """How many were still followed just before a month."""
+    later = curve[curve["months"] >= month]
+    return f"{later['at_risk'].iloc[0]:.0f}" if len(later) else "0"
+
+
+def _inner_auc_words(inner_auc: pd.Series) -> str:
+    """What the inner split showed at the end."""
+    known = inner_auc.dropna()
+    if known.empty:
+        return "No AUC on the inner split."
+    return f"AUC on the inner split at the end: {known.min():.2f} to {known.max():.2f}."
+
+
+def _mark(value: object) -> str:
+    """A mark of a ruler in as few signs as it needs."""
+    return f"{value:g}" if isinstance(value, int | float | np.number) else _words(str(value))
+
+
+def _words(name: Hashable) -> str:
+    """A code name as words."""
+    return MODELS.get(str(name), str(name).replace("_", " "))
+
+
+def _sentence(name: Hashable) -> str:
+    """Words with a capital."""
+    words = _words(name)
+    return words[:1].upper() + words[1:]
