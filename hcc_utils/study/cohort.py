@@ -171,6 +171,30 @@ def bclc_from_factors(patients: pd.DataFrame) -> pd.Series:
     return pd.Series(stage, index=patients.index, name="bclc_from_factors").replace("", None)
 
 
+def stage_disagreements(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    The patients whose recorded stage is not the one that size and number give.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient; without stage, size or number nobody disagrees.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``patient_id``, ``centre``, ``bclc``, ``bclc_from_factors``, ``diameter_mm``,
+        ``lesion_count``.
+    """
+    layout = ["patient_id", "centre", "bclc", "bclc_from_factors", "diameter_mm", "lesion_count"]
+    if not {"bclc", "diameter_mm", "lesion_count"} <= set(patients.columns):
+        return pd.DataFrame(columns=layout)
+    both = patients.assign(bclc_from_factors=bclc_from_factors(patients)).dropna(
+        subset=["bclc", "bclc_from_factors"]
+    )
+    return both.loc[both["bclc"] != both["bclc_from_factors"], layout].reset_index(drop=True)
+
+
 def with_bands(patients: pd.DataFrame) -> pd.DataFrame:
     """
     The patients with AFP and the number of lesions also in the paper's bands.
@@ -275,6 +299,31 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
     return pd.DataFrame(rows).reindex(columns=layout)
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Table 1 as a reader sees it: labels for names, p-values and SMD rounded, blanks for nothing.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `table_one` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by variable and level.
+    """
+    text = table.copy()
+    text["variable"] = [_LABELS.get(name) or vocabulary.label(name) for name in table["variable"]]
+    text.loc[table["variable"].duplicated(), "variable"] = ""
+    text["level"] = table["level"].astype(str).replace({"True": "yes", "False": "no"})
+    text["p_value"] = table["p_value"].map(lambda p: "<.001" if p < 0.001 else f"{p:.3f}")
+    text["smd"] = table["smd"].map("{:.2f}".format)
+    text = text.drop(columns="statistic").replace({"nan": ""}).fillna("")
+    return text.rename(columns={"p_value": "p", "smd": "SMD"}).set_index(["variable", "level"])
+
+
+_LABELS = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
 _TABLE_ONE: tuple[str, ...] = (
     *(name for name in vocabulary.BASELINE if name not in ("afp_ng_ml", "lesion_count")),
     "lesion_band",

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
@@ -180,6 +182,20 @@ class Folder:
             One of the stage's own files.
         """
         write_table(table, self.own(name))
+
+    def write_array(self, array: npt.NDArray[np.generic], name: str) -> None:
+        """
+        Nothing; the array stands in the centre's folder.
+
+        Parameters
+        ----------
+        array : numpy.ndarray
+            What the stage hands on.
+        name : str
+            One of the stage's own ``.npy`` files.
+        """
+        with replacing(self.own(name)) as temporary:
+            np.save(temporary, array, allow_pickle=False)
 
     def own(self, name: str) -> Path:
         """
