@@ -1,0 +1,214 @@
+"""What one DICOM file says of itself, without its pixels."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pydicom
+from pydicom.config import disable_value_validation
+
+from hcc_utils import checks
+
+_TAGS = [
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID"),
+    *("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
+    *("Modality", "ImageType", "Rows", "Columns", "NumberOfFrames", "KVP", "ConvolutionKernel"),
+    *("RescaleSlope", "RescaleIntercept", "RescaleType", "BurnedInAnnotation"),
+    "LossyImageCompression",
+]
+
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_GROUPS_AT_START = (b"\x02\x00", b"\x08\x00", b"\x00\x08")  # files written without a preamble
+
+
+class ImagingError(checks.InputError):
+    """Images that cannot be used; carries the rule's name and the file beside the message."""
+
+    def __init__(self, rule: str, message: str, file: Path | str = "") -> None:
+        super().__init__(message)
+        self.rule = rule
+        self.file = str(file)
+
+    def __reduce__(self) -> tuple[type[ImagingError], tuple[str, str, str]]:
+        """How it travels between processes."""
+        return type(self), (self.rule, str(self), self.file)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Header:
+    """One image file. What the file does not say is "" or None; lengths are mm, patient axes."""
+
+    path: Path
+    sop_class_uid: str
+    sop_instance_uid: str
+    study_instance_uid: str
+    series_instance_uid: str
+    frame_of_reference_uid: str
+    patient_id: str
+    modality: str
+    image_type: tuple[str, ...]
+    position_mm: tuple[float, ...] | None
+    orientation: tuple[float, ...] | None
+    pixel_spacing_mm: tuple[float, ...] | None
+    rows: int
+    columns: int
+    frames: int
+    slope: float | None
+    intercept: float | None
+    rescale_type: str
+    kernel: str
+    kvp: float | None
+    burned_in: bool
+    lossy: bool
+    transfer_syntax_uid: str
+
+
+def read(path: Path) -> Header | None:
+    """
+    What a file says of itself.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Any file.
+
+    Returns
+    -------
+    Header or None
+        None where the file is not DICOM, or is a DICOMDIR.
+
+    Raises
+    ------
+    ImagingError
+        If it is, or by its name should be, DICOM and cannot be read as part of a series.
+    """
+    if not _looks_like_dicom(path):
+        if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+            raise _unreadable(path, "it is not DICOM inside")
+        return None
+    try:
+        with disable_value_validation():
+            dataset = pydicom.dcmread(
+                path, stop_before_pixels=True, force=True, specific_tags=_TAGS
+            )
+            header = _header(path, dataset)
+    except Exception as error:  # a damaged header fails in any of pydicom's ways
+        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
+    if header.sop_class_uid == _MEDIA_DIRECTORY:
+        return None
+    if not header.series_instance_uid or not header.sop_instance_uid:
+        raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
+    return header
+
+
+def files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
+    """
+    Every file below a folder, in the order of names.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where to begin.
+    above : frozenset of pathlib.Path, default empty
+        Folders already entered: a link back into one of them is not followed.
+
+    Yields
+    ------
+    pathlib.Path
+        The next file; hidden ones are left out.
+    """
+    real = folder.resolve()
+    if real in above:
+        return
+    with os.scandir(folder) as entries:
+        visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
+    for entry in visible:
+        if entry.is_dir():
+            yield from files(Path(entry.path), above | {real})
+        elif entry.is_file():
+            yield Path(entry.path)
+
+
+def _looks_like_dicom(path: Path) -> bool:
+    """Whether the first bytes are those of DICOM, with a preamble or without."""
+    try:
+        with path.open("rb") as file:
+            start = file.read(132)
+    except OSError as error:
+        raise _unreadable(path, str(error)) from error
+    return start[128:] == b"DICM" or start[:2] in _GROUPS_AT_START
+
+
+def _unreadable(path: Path, why: str) -> ImagingError:
+    message = f"{path} cannot be read as DICOM ({why}). Export it from the archive once more."
+    return ImagingError("unreadable_file", message, path)
+
+
+def _header(path: Path, dataset: Any) -> Header:
+    """The header's values in plain types."""
+    return Header(
+        path=path,
+        sop_class_uid=_text(dataset, "SOPClassUID"),
+        sop_instance_uid=_text(dataset, "SOPInstanceUID"),
+        study_instance_uid=_text(dataset, "StudyInstanceUID"),
+        series_instance_uid=_text(dataset, "SeriesInstanceUID"),
+        frame_of_reference_uid=_text(dataset, "FrameOfReferenceUID"),
+        patient_id=_text(dataset, "PatientID"),
+        modality=_text(dataset, "Modality"),
+        image_type=tuple(_text(dataset, "ImageType").split("\\")),
+        position_mm=_numbers(dataset, "ImagePositionPatient", 3),
+        orientation=_numbers(dataset, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=_numbers(dataset, "PixelSpacing", 2),
+        rows=int(dataset.get("Rows") or 0),
+        columns=int(dataset.get("Columns") or 0),
+        frames=int(dataset.get("NumberOfFrames") or 1),
+        slope=number(dataset, "RescaleSlope"),
+        intercept=number(dataset, "RescaleIntercept"),
+        rescale_type=_text(dataset, "RescaleType"),
+        kernel=_text(dataset, "ConvolutionKernel"),
+        kvp=number(dataset, "KVP"),
+        burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
+        lossy=_text(dataset, "LossyImageCompression") == "01",
+        transfer_syntax_uid=_text(dataset.file_meta, "TransferSyntaxUID"),
+    )
+
+
+def _text(dataset: Any, keyword: str) -> str:
+    """A value as text, several joined by a backslash as in the file."""
+    value = dataset.get(keyword)
+    if value is None:
+        return ""
+    several = not isinstance(value, str) and hasattr(value, "__iter__")
+    return "\\".join(str(v) for v in value) if several else str(value).strip()
+
+
+def number(dataset: Any, keyword: str) -> float | None:
+    """
+    A value as a number.
+
+    Parameters
+    ----------
+    dataset : pydicom.Dataset
+        What was read.
+    keyword : str
+        The attribute's DICOM keyword.
+
+    Returns
+    -------
+    float or None
+        None where it is absent or empty.
+    """
+    value = dataset.get(keyword)
+    return None if value is None or value == "" else float(value)
+
+
+def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
+    """So many numbers, or None where there are not so many."""
+    value = dataset.get(keyword)
+    if value is None or isinstance(value, str) or len(value) != count:
+        return None
+    return tuple(float(v) for v in value)

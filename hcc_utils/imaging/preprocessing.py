@@ -1,0 +1,201 @@
+"""A centre's patients, from their folders to their lesions' slices; nobody stops the others."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.imaging import parallel, roi, slices
+from hcc_utils.imaging import series as ct
+from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.slices import Pixels
+
+PROBLEMS: tuple[str, ...] = ("patient_id", "rule", "message", "file")
+
+
+@dataclass(frozen=True)
+class CohortSlices:
+    """A centre's slices. `pixels_hu` has one picture for each row of `table`."""
+
+    table: pd.DataFrame
+    pixels_hu: Pixels
+    inventory: pd.DataFrame
+    problems: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Task:
+    """All that another process needs to prepare one patient."""
+
+    patient_id: str
+    folder: Path
+    roi_source: str
+    roi_path: Path
+    chosen: str | None
+    margin_pixels: int
+    size: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Prepared:
+    """One patient's result: slices, or the problem that prevented them."""
+
+    inventory: pd.DataFrame | None = None
+    slices: slices.LesionSlices | None = None
+    problem: tuple[str, str, str, str] | None = None
+
+
+def cohort_slices(
+    patient_ids: Sequence[str],
+    dicom_root: Path | str,
+    roi_source: str,
+    roi_path: Path | str,
+    *,
+    chosen_series: Mapping[str, str],
+    margin_pixels: int = 5,
+    size: int = 128,
+    workers: int = 2,
+    progress: parallel.Progress | None = None,
+) -> CohortSlices:
+    """
+    The lesion slices of a centre's patients, and what kept the others from having any.
+
+    Parameters
+    ----------
+    patient_ids : sequence of str
+        Who; the result keeps their order.
+    dicom_root : pathlib.Path or str
+        A folder with a folder for each patient, named like the patient.
+    roi_source : str
+        "seg": `roi_path` is a folder with ``<patient_id>.dcm``; "boxes": it is a table.
+    roi_path : pathlib.Path or str
+        Where the ROIs are.
+    chosen_series : mapping of str to str
+        SeriesInstanceUID by patient, needed where a patient has several usable CT series.
+    margin_pixels : int, default 5
+        How far boxes are widened, in the CT's own pixels.
+    size : int, default 128
+        Rows and columns of a slice.
+    workers : int, default 2
+        Processes.
+    progress : callable, optional
+        Called with (done, total) after each patient.
+
+    Returns
+    -------
+    CohortSlices
+        ``.table`` (columns of slices.csv), ``.pixels_hu`` (int16, shape (n_slices, size, size);
+        kept in a temporary file, so that memory does not grow with the cohort), ``.inventory``
+        (every series of these patients), ``.problems`` (one row for each patient without
+        slices: ``patient_id``, ``rule``, ``message``, ``file``).
+
+    Raises
+    ------
+    InputError
+        If the root is no folder, or `roi_source` is not known.
+    """
+    checks.one_of("roi_source", roi_source, roi.SOURCES)
+    if not Path(dicom_root).is_dir():
+        raise checks.InputError(f"dicom_root {dicom_root} is not a folder; correct the manifest.")
+    tasks = [
+        _Task(
+            patient_id=patient_id,
+            folder=Path(dicom_root) / patient_id,
+            roi_source=roi_source,
+            roi_path=_roi_file(Path(roi_path), patient_id, roi_source),
+            chosen=chosen_series.get(patient_id),
+            margin_pixels=margin_pixels,
+            size=size,
+        )
+        for patient_id in patient_ids
+    ]
+    tables, inventories, problems = [], [], []
+    with tempfile.TemporaryFile() as spool:
+        for one in parallel.in_order(_prepared, tasks, workers=workers, progress=progress):
+            if one.inventory is not None:
+                inventories.append(one.inventory)
+            if one.slices is not None:
+                tables.append(one.slices.table)
+                spool.write(one.slices.pixels_hu.tobytes())
+            if one.problem is not None:
+                problems.append(one.problem)
+        spool.flush()
+        table = ct.joined(tables, slices.COLUMNS)
+        shape = (len(table), size, size)
+        pixels = np.memmap(spool, np.int16, "r+", 0, shape) if len(table) else np.empty(shape)
+    return CohortSlices(
+        table=table,
+        pixels_hu=pixels.astype(np.int16, copy=False),
+        inventory=ct.joined(inventories, ct.COLUMNS),
+        problems=pd.DataFrame(problems, columns=list(PROBLEMS)),
+    )
+
+
+def _roi_file(path: Path, patient_id: str, source: str) -> Path:
+    """Where a patient's ROI is: a file of its own, or the centre's table."""
+    return path / f"{patient_id}.dcm" if source == "seg" else path
+
+
+def _prepared(task: _Task) -> _Prepared:
+    """One patient's slices or problem; every failure becomes a named problem."""
+    inventory = None
+    try:
+        folder = ct.folder(task.folder, task.patient_id)
+        inventory = folder.inventory
+        series = folder.open(task.chosen or _only_candidate(folder, task))
+        found = slices.lesion_slices(series, _boxes(task, series), task.margin_pixels, task.size)
+    except ImagingError as error:
+        problem = (task.patient_id, error.rule, str(error), error.file)
+    except checks.InputError as error:
+        problem = (task.patient_id, "wrong_input", str(error), "")
+    except Exception as error:  # one bad patient never stops the others
+        said = f"{task.patient_id}: {type(error).__name__}: {error}. Please report this."
+        problem = (task.patient_id, "unexpected_error", said, str(task.folder))
+    else:
+        return _Prepared(inventory=inventory, slices=found)
+    return _Prepared(inventory=inventory, problem=problem)
+
+
+def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
+    """The patient's boxes from where this centre keeps them."""
+    if task.roi_source == "seg":
+        return roi.from_seg(task.roi_path, series)
+    return roi.from_boxes(task.roi_path, task.patient_id)
+
+
+def _only_candidate(folder: ct.Folder, task: _Task) -> str:
+    """The one usable series; several or none are a problem, never a guess."""
+    rows = folder.inventory[folder.inventory["series_instance_uid"] != ""]
+    usable = list(rows.loc[rows["status"] != "refuse", "series_instance_uid"])
+    if len(usable) == 1:
+        return str(usable[0])
+    if usable:
+        raise ImagingError("several_series", _which(folder, usable, task), folder.path)
+    if len(rows) == 1:
+        folder.open(rows["series_instance_uid"].iloc[0])  # says what is wrong with it
+    said = "; ".join(f"{r.series_instance_uid}: {r.rules}" for r in rows.itertuples())
+    unreadable = " ".join(folder.unreadable[:1])
+    raise ImagingError(
+        "no_usable_series",
+        f"{folder.patient_id}: {folder.path} holds no usable CT series "
+        f"({said or unreadable or 'no DICOM file at all'}). Put the portal-venous CT there.",
+        folder.path,
+    )
+
+
+def _which(folder: ct.Folder, usable: Sequence[str], task: _Task) -> str:
+    """The message for several usable series, with the lines that would settle it."""
+    wanted = roi.referenced(task.roi_path, task.patient_id, task.roi_source)
+    drawn_on = [uid for uid in usable if wanted <= {h.sop_instance_uid for h in folder.series[uid]}]
+    lines = " or ".join(f'series: {{{folder.patient_id}: "{uid}"}}' for uid in drawn_on or usable)
+    why = " (the ROI was drawn on it)" if len(drawn_on) == 1 else ""
+    return (
+        f"{folder.patient_id}: {len(usable)} CT series could be meant. "
+        f"Add to the centre in the manifest: {lines}{why}."
+    )

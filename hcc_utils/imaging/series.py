@@ -1,0 +1,405 @@
+"""CT series: what is in a folder, what is wrong with it, and Hounsfield units of one slice."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pydicom
+from pydicom.config import disable_value_validation
+from pydicom.uid import UID
+
+from hcc_utils import checks
+from hcc_utils.imaging import headers, parallel, rules
+from hcc_utils.imaging.headers import Header, ImagingError
+
+Hounsfield = npt.NDArray[np.float32]
+
+LOWEST_HU = -1024.0  # below air nothing is tissue: scanners write padding as -2000 or -3024
+COLUMNS: tuple[str, ...] = (
+    "patient_id",
+    "study_instance_uid",
+    "series_instance_uid",
+    "n_files",
+    "n_slices",
+    "phase",
+    "slice_spacing_mm",
+    "pixel_spacing_mm",
+    "kernel",
+    "kvp",
+    "transfer_syntax",
+    "status",
+    "rules",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One patient's series; its slices are sorted along their normal, one for each image."""
+
+    patient_id: str
+    series_instance_uid: str
+    slices: tuple[Header, ...]
+
+    def slice(self, sop_instance_uid: str) -> Header:
+        """
+        The header of one slice.
+
+        Parameters
+        ----------
+        sop_instance_uid : str
+            Which one.
+
+        Returns
+        -------
+        Header
+            What its file says.
+
+        Raises
+        ------
+        ImagingError
+            If the series holds no such slice.
+        """
+        if sop_instance_uid not in self._places:
+            raise ImagingError(
+                "unresolved_reference",
+                f"{self.patient_id}: the series {self.series_instance_uid} holds no slice "
+                f"{sop_instance_uid}, to which the ROI refers. Give the series on which the ROI "
+                "was drawn, with all its files and with its UIDs unchanged.",
+            )
+        return self.slices[self._places[sop_instance_uid]]
+
+    def place(self, sop_instance_uid: str) -> int:
+        """
+        The rank of one slice along the normal.
+
+        Parameters
+        ----------
+        sop_instance_uid : str
+            Which one.
+
+        Returns
+        -------
+        int
+            Beginning with 0.
+        """
+        self.slice(sop_instance_uid)
+        return self._places[sop_instance_uid]
+
+    def hu(self, sop_instance_uid: str) -> Hounsfield:
+        """
+        The pixels of one slice.
+
+        Parameters
+        ----------
+        sop_instance_uid : str
+            Which one.
+
+        Returns
+        -------
+        numpy.ndarray of float32, shape (rows, columns)
+            Hounsfield units, not below -1024. Whether the file is meant to be shown inverted
+            (MONOCHROME1) does not change them.
+
+        Raises
+        ------
+        ImagingError
+            If the series holds no such slice, or its pixels cannot be decoded.
+        """
+        return _hounsfield(self.slice(sop_instance_uid))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {header.sop_instance_uid: place for place, header in enumerate(self.slices)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """All series of one patient's folder, and the files that belong to none."""
+
+    patient_id: str
+    path: Path
+    series: dict[str, tuple[Header, ...]]
+    unreadable: tuple[str, ...]
+    not_dicom: int
+
+    @cached_property
+    def inventory(self) -> pd.DataFrame:
+        """One row a series, with the columns of inventory.csv."""
+        rows = [_row(self.patient_id, files) for files in self.series.values()]
+        if self.unreadable:
+            rows.append(_unreadable_row(self.patient_id, len(self.unreadable)))
+        return pd.DataFrame(rows, columns=list(COLUMNS))
+
+    def open(self, series_instance_uid: str) -> Series:
+        """
+        One series of the folder.
+
+        Parameters
+        ----------
+        series_instance_uid : str
+            Which one.
+
+        Returns
+        -------
+        Series
+            Sorted and ready to be read.
+
+        Raises
+        ------
+        ImagingError
+            If the folder does not hold it, or a rule refuses it.
+        """
+        if series_instance_uid not in self.series:
+            near = checks.nearest(series_instance_uid, self.series)
+            raise ImagingError(
+                "series_not_found",
+                f"{self.patient_id}: {self.path} holds no series {series_instance_uid}{near}.",
+                self.path,
+            )
+        files = self.series[series_instance_uid]
+        refused = [
+            r for r in rules.broken(self.patient_id, files) if rules.RULES[r].status == "refuse"
+        ]
+        if refused:
+            said = "; ".join(rules.RULES[rule].meaning for rule in refused)
+            raise ImagingError(
+                refused[0],
+                f"{self.patient_id}: the series {series_instance_uid} cannot be used: {said}. "
+                "Export it once more, or name another series in the manifest.",
+                files[0].path,
+            )
+        ordered = sorted(rules.distinct(files), key=lambda header: rules.along_normal([header])[0])
+        return Series(
+            patient_id=self.patient_id,
+            series_instance_uid=series_instance_uid,
+            slices=tuple(ordered),
+        )
+
+
+def folder(path: Path | str, patient_id: str | None = None) -> Folder:
+    """
+    What a patient's folder holds, from headers only.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        The folder; its subfolders belong to it.
+    patient_id : str, optional
+        Whose it is; by default the folder's name. Never taken from the headers.
+
+    Returns
+    -------
+    Folder
+        Its series.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise ImagingError("no_folder", f"{path} is not a folder; put the patient's CT there.")
+    return _scan(patient_id or path.resolve().name, path, headers.files(path))
+
+
+def inventory(
+    root: Path | str, *, workers: int = 2, progress: parallel.Progress | None = None
+) -> pd.DataFrame:
+    """
+    One row for each series below a folder of patients' folders.
+
+    Parameters
+    ----------
+    root : pathlib.Path or str
+        Each folder in it belongs to one patient and is named like the patient. Files that lie
+        in it directly are taken for a patient named like the root.
+    workers : int, default 2
+        Processes that read headers.
+    progress : callable, optional
+        Called with (done, total) after each patient.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of inventory.csv; ``rules`` are joined by a blank; ``phase`` is empty, since
+        headers do not tell it. Unreadable files stand in a row without series. Its
+        ``attrs["not_dicom"]`` counts the files that are not DICOM and were skipped.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise checks.InputError(f"{root} is not a folder; give the one that holds the patients'.")
+    found = list(parallel.in_order(_task, _tasks(root), workers=workers, progress=progress))
+    table = joined([one for one, _ in found], COLUMNS)
+    table.attrs["not_dicom"] = sum(not_dicom for _, not_dicom in found)
+    return table
+
+
+def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFrame:
+    """
+    Tables one below the other.
+
+    Parameters
+    ----------
+    tables : sequence of pandas.DataFrame
+        Any number, empty ones too.
+    columns : sequence of str
+        The result's columns, present even where no table has a row.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, numbered anew.
+    """
+    filled = [table for table in tables if len(table)]
+    if not filled:
+        return pd.DataFrame(columns=list(columns))
+    return pd.concat(filled, ignore_index=True)[list(columns)]
+
+
+def _task(task: tuple[str, Path, bool]) -> tuple[pd.DataFrame, int]:
+    """One patient's rows of the inventory, and how many files were not DICOM."""
+    patient_id, path, deep = task
+    below = headers.files(path) if deep else _loose(path)
+    found = _scan(patient_id, path, below)
+    return found.inventory, found.not_dicom
+
+
+def _tasks(root: Path) -> list[tuple[str, Path, bool]]:
+    """Each patient's folder, and the root itself where files lie in it directly."""
+    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
+    tasks = [(path.name, path, True) for path in visible if path.is_dir()]
+    return tasks + ([(root.resolve().name, root, False)] if _loose(root) else [])
+
+
+def _loose(root: Path) -> list[Path]:
+    """Files that lie directly in a folder."""
+    return sorted(p for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
+
+
+def _scan(patient_id: str, path: Path, files: Iterable[Path]) -> Folder:
+    """Files sorted into series."""
+    series: dict[str, list[Header]] = {}
+    unreadable = []
+    not_dicom = 0
+    for file in files:
+        try:
+            header = headers.read(file)
+        except ImagingError as error:
+            unreadable.append(str(error))
+            continue
+        if header is None:
+            not_dicom += 1
+        else:
+            series.setdefault(header.series_instance_uid, []).append(header)
+    return Folder(
+        patient_id=patient_id,
+        path=path,
+        series={uid: tuple(found) for uid, found in sorted(series.items())},
+        unreadable=tuple(unreadable),
+        not_dicom=not_dicom,
+    )
+
+
+def _row(patient_id: str, files: Sequence[Header]) -> dict[str, Any]:
+    """A series' row of the inventory."""
+    broken = rules.broken(patient_id, files)
+    positions = rules.positions(files)
+    first = files[0]
+    return {
+        "patient_id": patient_id,
+        "study_instance_uid": first.study_instance_uid,
+        "series_instance_uid": first.series_instance_uid,
+        "n_files": len(files),
+        "n_slices": len(positions) or len({header.sop_instance_uid for header in files}),
+        "phase": "",
+        "slice_spacing_mm": round(float(np.median(np.diff(positions))), 4)
+        if len(positions) > 1
+        else np.nan,
+        "pixel_spacing_mm": first.pixel_spacing_mm[0] if first.pixel_spacing_mm else np.nan,
+        "kernel": first.kernel,
+        "kvp": np.nan if first.kvp is None else first.kvp,
+        "transfer_syntax": "; ".join(
+            sorted({UID(header.transfer_syntax_uid).name for header in files})
+        ),
+        "status": rules.status(broken),
+        "rules": " ".join(broken),
+    }
+
+
+def _unreadable_row(patient_id: str, count: int) -> dict[str, Any]:
+    """The row of the files that belong to no series because they cannot be read."""
+    return {
+        "patient_id": patient_id,
+        "study_instance_uid": "",
+        "series_instance_uid": "",
+        "n_files": count,
+        "n_slices": 0,
+        "phase": "",
+        "slice_spacing_mm": np.nan,
+        "pixel_spacing_mm": np.nan,
+        "kernel": "",
+        "kvp": np.nan,
+        "transfer_syntax": "",
+        "status": "refuse",
+        "rules": "unreadable_file",
+    }
+
+
+def _hounsfield(header: Header) -> Hounsfield:
+    """Stored values of one file times its own slope plus its own intercept."""
+    try:
+        with warnings.catch_warnings(), disable_value_validation():
+            warnings.simplefilter(
+                "error"
+            )  # pydicom only warns where pixel data have a wrong length
+            dataset = pydicom.dcmread(header.path, force=True)
+            stored = _stored(dataset)
+    except Exception as error:  # a damaged file fails in any of a decoder's ways
+        raise ImagingError(
+            "unreadable_pixels",
+            f"{header.path} cannot be decoded ({type(error).__name__}: {error}). "
+            "Export it from the archive once more, uncompressed where you can.",
+            header.path,
+        ) from error
+    slope, intercept = (
+        headers.number(dataset, f"Rescale{name}") for name in ("Slope", "Intercept")
+    )
+    same = dataset.get("SOPInstanceUID") == header.sop_instance_uid
+    if (
+        not same
+        or slope is None
+        or intercept is None
+        or stored.shape != (header.rows, header.columns)
+    ):
+        raise ImagingError(
+            "changed_file",
+            f"{header.path} has changed since its header was read. Run the inventory again.",
+            header.path,
+        )
+    # float32 before anything else: unsigned stored values would wrap below zero
+    hu: Hounsfield = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    return np.maximum(hu, np.float32(LOWEST_HU))
+
+
+def _stored(dataset: Any) -> npt.NDArray[Any]:
+    """Stored values without what the bits above BitsStored may hold (old overlays)."""
+    stored: npt.NDArray[Any] = dataset.pixel_array
+    spare = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
+    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
+        raise ValueError(f"HighBit {dataset.HighBit} with BitsStored {dataset.BitsStored}")
+    kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)  # with its sign
+    return kept

@@ -1,0 +1,163 @@
+"""The lesion's slices: cropped around its box, resized, in Hounsfield units."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.imaging import roi as rois
+from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.rules import SAME_PLACE_MM, along_normal
+from hcc_utils.imaging.series import Series
+
+Pixels = npt.NDArray[np.int16]
+
+COLUMNS: tuple[str, ...] = (
+    "patient_id",
+    "lesion",
+    "series_instance_uid",
+    "sop_instance_uid",
+    "frame_number",
+    "slice_z_mm",
+    *rois.EDGES,
+    "roi_source",
+)
+
+
+@dataclass(frozen=True)
+class LesionSlices:
+    """Slices of one patient: `table` has one row, `pixels_hu` one picture for each."""
+
+    table: pd.DataFrame
+    pixels_hu: Pixels
+
+
+def lesion_slices(
+    series: Series, roi: pd.DataFrame, margin_pixels: int = 5, size: int = 128
+) -> LesionSlices:
+    """
+    The slices that the lesion touches, cropped around its box and resized.
+
+    Parameters
+    ----------
+    series : Series
+        The series on which the ROI was drawn.
+    roi : pandas.DataFrame
+        One row a slice and lesion, as `roi.from_seg` and `roi.from_boxes` give it.
+    margin_pixels : int, default 5
+        How far the box is widened on each side, in the CT's own pixels; clipped at the image's
+        edge.
+    size : int, default 128
+        Rows and columns of what comes back.
+
+    Returns
+    -------
+    LesionSlices
+        ``.pixels_hu``, int16, shape (n_slices, size, size), Hounsfield units rounded to whole
+        ones and not below -1024; ``.table``, one row a slice by lesion and along the normal, the
+        columns of slices.csv, with the box before it was widened.
+
+    Raises
+    ------
+    InputError
+        If a slice of the ROI is not in the series, lies outside the image or comes twice, or
+        its pixels cannot be read.
+
+    Notes
+    -----
+    The crop alone is resized: nothing outside it is looked at. Linear interpolation between
+    pixel centres, where the pixel i covers [i, i + 1] and the edges of the crop fall on the
+    edges of the result (not on the centres of its corner pixels); beyond the outermost centres
+    the outermost value goes on. Where the crop is larger than `size` the linear kernel is
+    widened by the same factor, so that noise and edges are averaged, not aliased.
+    """
+    checks.columns(roi, rois.COLUMNS, name="roi")
+    if roi.empty:
+        raise ImagingError("no_roi", f"{series.patient_id}: the ROI is empty. Draw it first.")
+    if margin_pixels < 0 or size < 1:
+        raise checks.InputError(
+            f"margin_pixels must be 0 or more and size 1 or more; got {margin_pixels} and {size}."
+        )
+    places = [series.place(uid) for uid in roi["sop_instance_uid"]]
+    boxes = roi.assign(place=places).sort_values(["lesion", "place"], ignore_index=True)
+    _require_one_box_a_place(series, boxes)
+    rows, pixels = [], np.empty((len(boxes), size, size), np.int16)
+    for number, box in enumerate(boxes.to_dict("records")):
+        rows.append(_row(series, box))
+        pixels[number] = _whole(_resized(_crop(series, box, margin_pixels), size))
+    return LesionSlices(pd.DataFrame(rows, columns=list(COLUMNS)), pixels)
+
+
+def _require_one_box_a_place(series: Series, boxes: pd.DataFrame) -> None:
+    """Refuse an ROI that marks one lesion twice at one place: once in each of two phases."""
+    for lesion, own in boxes.groupby("lesion"):
+        along = along_normal([series.slices[place] for place in own["place"]])
+        twice = np.flatnonzero(np.diff(along) <= SAME_PLACE_MM)
+        if len(twice):
+            uid = own["sop_instance_uid"].iloc[twice[0]]
+            raise ImagingError(
+                "duplicate_positions",
+                f"{series.patient_id}: lesion {lesion} has two boxes at the place of slice {uid}. "
+                "Keep the box of the portal-venous acquisition.",
+                series.slice(uid).path,
+            )
+
+
+def _row(series: Series, box: dict[str, Any]) -> dict[str, Any]:
+    """A slice's row: whose, where from, which box."""
+    position = series.slice(box["sop_instance_uid"]).position_mm
+    return box | {
+        "patient_id": series.patient_id,
+        "series_instance_uid": series.series_instance_uid,
+        "frame_number": 1,
+        "slice_z_mm": position[2] if position else np.nan,
+    }
+
+
+def _crop(series: Series, box: dict[str, Any], margin: int) -> npt.NDArray[np.float32]:
+    """The widened box's pixels."""
+    header = series.slice(box["sop_instance_uid"])
+    if box["row_max"] >= header.rows or box["column_max"] >= header.columns:
+        edges = {edge: box[edge] for edge in rois.EDGES}
+        raise ImagingError(
+            "box_outside_image",
+            f"{series.patient_id}: the box {edges} on slice {header.sop_instance_uid} reaches "
+            f"beyond its {header.rows} rows and {header.columns} columns. "
+            "Check that it was drawn on this image.",
+            header.path,
+        )
+    return series.hu(header.sop_instance_uid)[
+        max(box["row_min"] - margin, 0) : box["row_max"] + margin + 1,
+        max(box["column_min"] - margin, 0) : box["column_max"] + margin + 1,
+    ]
+
+
+def _resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """The crop with `size` rows and columns."""
+    down, across = _weights(crop.shape[0], size), _weights(crop.shape[1], size)
+    resized: npt.NDArray[np.float32] = np.matmul(np.matmul(down, crop), across.T)
+    return resized
+
+
+@lru_cache(maxsize=512)
+def _weights(length: int, size: int) -> npt.NDArray[np.float32]:
+    """How much each of `length` pixels gives to each of `size`: a tent as wide as a step."""
+    step = length / size
+    centres = (np.arange(size) + 0.5) * step
+    apart = np.abs(centres[:, None] - (np.arange(length) + 0.5)) / max(step, 1.0)
+    tent = np.maximum(1 - apart, 0)
+    weights: npt.NDArray[np.float32] = (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
+    return weights
+
+
+def _whole(hu: npt.NDArray[np.float32]) -> Pixels:
+    """Rounded, and held within 16 bits where metal exceeds them."""
+    limits = np.iinfo(np.int16)
+    whole: Pixels = np.rint(hu).clip(limits.min, limits.max).astype(np.int16)
+    return whole

@@ -1,0 +1,134 @@
+"""Small CT series and segmentations whose every value is known from its place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian
+
+ROWS, COLUMNS = 24, 20
+CT = "1.2.840.10008.5.1.4.1.1.2"
+AXIAL = (1, 0, 0, 0, 1, 0)
+
+
+def truth_hu(number: int) -> np.ndarray:
+    """Slice number s, row r, column c hold 500 s + 20 r + c - 1000 HU: no two are alike."""
+    rows, columns = np.mgrid[:ROWS, :COLUMNS]
+    return 500 * number + 20 * rows + columns - 1000
+
+
+def uid(*parts: int) -> str:
+    """A UID under the root for examples; the same parts give the same UID."""
+    return ".".join(["1.2.826.0.1.3680043.8.498", *map(str, parts)])
+
+
+def ct_slice(number: int, z_mm: float, *, patient_id: str, series: int = 1) -> Dataset:
+    """One slice of a plain series: signed 16 bit, stored values are Hounsfield units."""
+    image = Dataset()
+    image.file_meta = FileMetaDataset()
+    image.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    image.file_meta.MediaStorageSOPClassUID = UID(CT)
+    image.file_meta.MediaStorageSOPInstanceUID = UID(uid(series, number + 1))
+    image.SOPClassUID = CT
+    image.SOPInstanceUID = uid(series, number + 1)
+    image.StudyInstanceUID = uid(900)
+    image.SeriesInstanceUID = uid(series)
+    image.FrameOfReferenceUID = uid(901)
+    image.PatientID = patient_id
+    image.PatientName = ""
+    image.PatientBirthDate = ""
+    image.PatientSex = ""
+    image.StudyDate = image.StudyTime = image.StudyID = image.AccessionNumber = ""
+    image.ReferringPhysicianName = ""
+    image.Modality = "CT"
+    image.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+    image.SeriesNumber = series
+    image.InstanceNumber = number + 1
+    image.ImagePositionPatient = [-10.0, -12.0, z_mm]
+    image.ImageOrientationPatient = list(AXIAL)
+    image.PixelSpacing = [0.75, 0.75]
+    image.SliceThickness = 2.5
+    image.KVP = 120
+    image.ConvolutionKernel = "STANDARD"
+    image.RescaleSlope, image.RescaleIntercept = 1, 0
+    image.SamplesPerPixel = 1
+    image.PhotometricInterpretation = "MONOCHROME2"
+    image.Rows, image.Columns = ROWS, COLUMNS
+    image.BitsAllocated = image.BitsStored = 16
+    image.HighBit = 15
+    image.PixelRepresentation = 1
+    image.PixelData = truth_hu(number).astype("<i2").tobytes()
+    return image
+
+
+def store(image: Dataset, stored: np.ndarray) -> None:
+    """Put other stored values into a slice, with the type that they have."""
+    image.PixelRepresentation = int(stored.dtype.kind == "i")
+    image.PixelData = stored.tobytes()
+
+
+def write_series(
+    folder: Path,
+    *,
+    z_mm: Sequence[float] = (0, 2.5, 5, 7.5, 10, 12.5),
+    patient_id: str | None = None,
+    series: int = 1,
+    change: Callable[[int, Dataset], object] = lambda number, image: None,
+) -> Path:
+    """A series of one slice for each z; `change` may alter each before it is written."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, z in enumerate(z_mm):
+        image = ct_slice(number, z, patient_id=patient_id or folder.name, series=series)
+        change(number, image)
+        image.save_as(folder / f"{series}-{number + 1:02d}.dcm", enforce_file_format=True)
+    return folder
+
+
+def write_seg(path: Path, folder: Path, masks: dict[str, np.ndarray], **options: object) -> Path:
+    """A segmentation by highdicom; each label's mask has the shape (slices, rows, columns)."""
+    import highdicom as hd
+    from pydicom.sr.codedict import codes
+
+    images = [pydicom.dcmread(file) for file in sorted(folder.glob("*.dcm"))]
+    described = [
+        hd.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=label,
+            segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Neoplasm,
+            algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
+        )
+        for number, label in enumerate(masks, start=1)
+    ]
+    seg = hd.seg.Segmentation(
+        source_images=images,
+        pixel_array=np.stack(list(masks.values()), axis=-1).astype(np.uint8),
+        segmentation_type=options.pop("segmentation_type", "BINARY"),
+        segment_descriptions=described,
+        series_instance_uid=uid(300),
+        series_number=300,
+        sop_instance_uid=uid(300, 1),
+        instance_number=1,
+        manufacturer="none",
+        manufacturer_model_name="none",
+        software_versions="0",
+        device_serial_number="0",
+        **options,
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    seg.save_as(path)
+    return path
+
+
+def mask(**boxes: tuple[int, int, int, int]) -> np.ndarray:
+    """Six slices, marked in a cross that just fills each box; ``s2=(3, 8, 4, 9)`` is slice 2."""
+    marked = np.zeros((6, ROWS, COLUMNS), bool)
+    for name, (row_min, row_max, column_min, column_max) in boxes.items():
+        number = int(name[1:])
+        marked[number, row_min : row_max + 1, (column_min + column_max) // 2] = True
+        marked[number, (row_min + row_max) // 2, column_min : column_max + 1] = True
+    return marked

@@ -1,0 +1,170 @@
+"""Lesion slices: the right pixels, resized as said, with where each came from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from dicom_files import COLUMNS, ROWS, mask, store, truth_hu, uid, write_seg, write_series
+from test_series import opened, second_acquisition, tilted
+
+from hcc_utils.checks import InputError
+from hcc_utils.imaging import roi, slices
+
+
+def box(number, row_min, row_max, column_min, column_max, lesion=1):
+    """One row of an ROI on slice `number`."""
+    edges = (row_min, row_max, column_min, column_max)
+    return pd.DataFrame([[uid(1, number + 1), lesion, *edges, "boxes"]], columns=roi.COLUMNS)
+
+
+def write_image(hu):
+    """A change that gives every slice these Hounsfield units."""
+
+    def change(number, image):
+        image.Rows, image.Columns = hu.shape
+        store(image, hu.astype("<i2"))
+
+    return change
+
+
+def test_without_resizing_the_crop_is_the_image(tmp_path):
+    """A box of 6 x 6 with a margin of 2 is rows 3 to 12 and columns 4 to 13: 10 x 10."""
+    found = opened(write_series(tmp_path / "P1"))
+    cut = slices.lesion_slices(found, box(2, 5, 10, 6, 11), margin_pixels=2, size=10)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(2)[3:13, 4:14])
+    assert cut.pixels_hu.dtype == np.int16
+
+
+def test_the_margin_is_five_pixels_by_default(tmp_path):
+    """Rows 7 to 16 and columns 5 to 14 with 5 more are rows 2 to 21 and columns 0 to 19."""
+    found = opened(write_series(tmp_path / "P1"))
+    cut = slices.lesion_slices(found, box(0, 7, 16, 5, 14), size=20)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(0)[2:22])
+
+
+def test_the_box_is_clipped_at_the_edge(tmp_path):
+    """Rows 0 to 3 with 4 more below are 8; columns 16 to 19 with 4 more to the left are 8."""
+    found = opened(write_series(tmp_path / "P1"))
+    cut = slices.lesion_slices(found, box(0, 0, 3, 16, 19), margin_pixels=4, size=8)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(0)[:8, 12:])
+
+
+def test_linear_interpolation_by_hand(tmp_path):
+    """0 and 100 to 4 pixels: centres at -.25, .25, .75, 1.25 of the old ones: 0, 25, 75, 100."""
+    hu = np.array([[0, 100], [0, 100]])
+    found = opened(write_series(tmp_path / "P1", change=write_image(hu)))
+    cut = slices.lesion_slices(found, box(0, 0, 1, 0, 1), margin_pixels=0, size=4)
+    assert cut.pixels_hu[0].tolist() == [[0, 25, 75, 100]] * 4
+
+
+def test_shrinking_averages_by_hand(tmp_path):
+    """
+    A step from 0 to 160 over 4 columns to 2: the tent is 4 wide, so the left one, centred at the
+    edge between columns 0 and 1, weighs them 3/4, 3/4, 1/4 and nothing: 160 x 1/7 = 22.9; the
+    right one mirrors it: 160 x 6/7 = 137.1. Without averaging it would be 0 and 160.
+    """
+    hu = np.tile([0, 0, 160, 160], (4, 1))
+    found = opened(write_series(tmp_path / "P1", change=write_image(hu)))
+    cut = slices.lesion_slices(found, box(0, 0, 3, 0, 3), margin_pixels=0, size=2)
+    assert cut.pixels_hu[0].tolist() == [[23, 137], [23, 137]]
+
+
+@pytest.mark.parametrize("size", [7, 32, 128], ids=["smaller", "larger", "default"])
+def test_resizing_agrees_with_torch(tmp_path, size):
+    """torch 2.13: interpolate(mode="bilinear", antialias=True, align_corners=False)."""
+    torch = pytest.importorskip("torch")
+    hu = np.random.default_rng(1).integers(-1000, 1000, (ROWS, COLUMNS))
+    found = opened(write_series(tmp_path / "P1", change=write_image(hu)))
+    cut = slices.lesion_slices(found, box(0, 0, ROWS - 1, 0, COLUMNS - 1), size=size)
+    expected = torch.nn.functional.interpolate(
+        torch.tensor(hu, dtype=torch.float64)[None, None],
+        size=(size, size),
+        mode="bilinear",
+        antialias=True,
+        align_corners=False,
+    )
+    np.testing.assert_allclose(cut.pixels_hu[0], expected[0, 0].numpy(), atol=0.5 + 1e-3)
+
+
+def test_table_tells_where_each_slice_came_from(tmp_path):
+    """Upside down, slice 4 lies at 2.5 mm and slice 1 at 10 mm; by lesion, then along z."""
+    found = opened(write_series(tmp_path / "P1", z_mm=(12.5, 10, 7.5, 5, 2.5, 0)))
+    boxes = pd.concat([box(0, 1, 2, 3, 4, lesion=2), box(1, 5, 6, 7, 8), box(4, 5, 6, 7, 9)])
+    cut = slices.lesion_slices(found, boxes, margin_pixels=0, size=2)
+    assert list(cut.table.columns) == list(slices.COLUMNS)
+    assert cut.table.to_numpy().tolist() == [
+        ["P1", 1, uid(1), uid(1, 5), 1, 2.5, 5, 6, 7, 9, "boxes"],
+        ["P1", 1, uid(1), uid(1, 2), 1, 10, 5, 6, 7, 8, "boxes"],
+        ["P1", 2, uid(1), uid(1, 1), 1, 12.5, 1, 2, 3, 4, "boxes"],
+    ]
+    np.testing.assert_array_equal(cut.pixels_hu[2], truth_hu(0)[1:3, 3:5])
+
+
+SPACINGS = [
+    pytest.param({}, id="plain"),
+    pytest.param({"z_mm": (12.5, 10, 7.5, 5, 2.5, 0)}, id="reversed"),
+    pytest.param({"z_mm": (0, 2.5, 5, 8, 11, 14)}, id="uneven"),
+    pytest.param({"z_mm": (0, 2.5, 5, 10, 12.5, 15)}, id="gapped"),
+    pytest.param({"change": tilted}, id="tilted"),
+    pytest.param(
+        {
+            "change": lambda number, image: setattr(
+                image, "PhotometricInterpretation", "MONOCHROME1"
+            )
+        },
+        id="MONOCHROME1",
+    ),
+]
+
+
+@pytest.mark.parametrize("options", SPACINGS)
+def test_the_segmented_pixels_come_back_whatever_the_spacing(tmp_path, options):
+    folder = write_series(tmp_path / "P1", **options)
+    lesion = {"Lesion": mask(s2=(3, 8, 4, 9), s3=(4, 9, 5, 10))}
+    seg = write_seg(tmp_path / "roi.dcm", folder, lesion)
+    found = opened(folder)
+    cut = slices.lesion_slices(found, roi.from_seg(seg, found), margin_pixels=0, size=6)
+    crops = {uid(1, 3): truth_hu(2)[3:9, 4:10], uid(1, 4): truth_hu(3)[4:10, 5:11]}
+    for row, pixels in zip(cut.table.itertuples(), cut.pixels_hu, strict=True):
+        np.testing.assert_array_equal(pixels, crops[row.sop_instance_uid])
+
+
+def test_only_the_lesions_files_are_read(tmp_path):
+    folder = write_series(tmp_path / "P1")
+    found = opened(folder)
+    for file in folder.glob("*.dcm"):
+        if file.name != "1-03.dcm":
+            file.unlink()
+    assert len(slices.lesion_slices(found, box(2, 3, 4, 3, 4)).table) == 1
+
+
+def test_of_two_phases_in_one_series_the_marked_one_is_cut(tmp_path):
+    """Slices 1 and 4 lie at one place; the box was drawn on 4."""
+    found = opened(write_series(tmp_path / "P1", change=second_acquisition))
+    cut = slices.lesion_slices(found, box(4, 5, 10, 6, 11), margin_pixels=2, size=10)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(4)[3:13, 4:14])
+
+
+def test_a_lesion_marked_in_both_phases_is_refused(tmp_path):
+    found = opened(write_series(tmp_path / "P1", change=second_acquisition))
+    both = pd.concat([box(1, 5, 10, 6, 11), box(4, 5, 10, 6, 11)])
+    with pytest.raises(InputError, match="two boxes at the place"):
+        slices.lesion_slices(found, both)
+
+
+@pytest.mark.parametrize(
+    ("boxes", "options", "message"),
+    [
+        pytest.param(box(0, 3, ROWS, 3, 4), {}, "reaches beyond its 24 rows", id="outside"),
+        pytest.param(box(6, 3, 4, 3, 4), {}, "holds no slice", id="unknown slice"),
+        pytest.param(box(0, 3, 4, 3, 4)[:0], {}, "the ROI is empty", id="empty"),
+        pytest.param(
+            box(0, 3, 4, 3, 4), {"margin_pixels": -1}, "must be 0 or more", id="negative margin"
+        ),
+    ],
+)
+def test_bad_input_is_named(tmp_path, boxes, options, message):
+    found = opened(write_series(tmp_path / "P1"))
+    with pytest.raises(InputError, match=message):
+        slices.lesion_slices(found, boxes, **options)
