@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.evaluation import intervals
 from hcc_utils.evaluation.separation import separates
 
 Labels = npt.NDArray[np.str_]
@@ -295,15 +296,13 @@ def _patients(
 
 def _curve(months: checks.Floats, happened: checks.Bools, level: float) -> pd.DataFrame:
     """One group's curve, from 0 on."""
-    from scipy.stats import norm
-
     at = np.unique(np.append(0.0, months))
     at_risk = (months[:, None] >= at).sum(axis=0)
     events = ((months[:, None] == at) & happened[:, None]).sum(axis=0)
     survival = np.cumprod(1 - events / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):  # the last patient's event: variance inf
         se = np.sqrt(np.cumsum(events / (at_risk * (at_risk - events))))
-        width = norm.ppf((1 + level) / 2) * se
+        width = intervals.quantile(level) * se
         low, high = survival * np.exp(-width), np.minimum(1, survival * np.exp(width))
     ended = survival == 0
     return pd.DataFrame(
@@ -361,8 +360,6 @@ def _incidence(
     months: checks.Floats, cause: checks.Floats, number: int, level: float
 ) -> pd.DataFrame:
     """One group's cumulative incidence of one cause, from 0 on."""
-    from scipy.stats import norm
-
     at = np.unique(np.append(0.0, months))
     at_risk = (months[:, None] >= at).sum(axis=0)
     own = ((months[:, None] == at) & (cause == number)[:, None]).sum(axis=0)
@@ -372,7 +369,7 @@ def _incidence(
     incidence = np.cumsum(before * own / at_risk)
     variance = _incidence_variance(at_risk, own, other, free, incidence)
     with np.errstate(divide="ignore", invalid="ignore"):  # an incidence of 0 or 1 has no interval
-        width = norm.ppf((1 + level) / 2) * np.sqrt(variance) / (incidence * np.log(incidence))
+        width = intervals.quantile(level) * np.sqrt(variance) / (incidence * np.log(incidence))
         low, high = incidence ** np.exp(-width), incidence ** np.exp(width)
     return pd.DataFrame(
         {

@@ -1,0 +1,137 @@
+"""Logistic regression on a design matrix, and Firth's where the plain one has no maximum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from hcc_utils import checks
+from hcc_utils.evaluation.separation import separates
+
+_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted logistic model: one coefficient and standard error a column of its design."""
+
+    coefficients: checks.Floats
+    standard_errors: checks.Floats
+    deviance: float
+    rank: int
+
+    @property
+    def aic(self) -> float:
+        """Akaike's criterion, as R counts it (columns that repeat others count nothing)."""
+        return self.deviance + 2 * self.rank
+
+
+def maximum_likelihood(design: checks.Floats, event: checks.Bools) -> Fit:
+    """
+    The logistic model of largest likelihood.
+
+    Parameters
+    ----------
+    design : numpy.ndarray of float, shape (n_patients, n_columns)
+        Its first column is 1.
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened.
+
+    Returns
+    -------
+    Fit
+        Equal to R's ``glm(..., family = binomial)``. Where the event is separated, the deviance
+        is at its limit and the coefficients mean nothing: see `separated`.
+    """
+    log_odds = np.where(event, 1.0, -1.0) * np.log(3)  # R's start: a risk of 3/4 or 1/4
+    deviance = np.inf
+    for _ in range(_STEPS):
+        risk = _risk(log_odds)
+        weight = risk * (1 - risk)
+        root = np.sqrt(weight)
+        target = log_odds + (event - risk) / weight
+        beta, _, rank, _ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
+        log_odds = design @ beta
+        before, deviance = deviance, _deviance(log_odds, event)
+        if abs(deviance - before) < 1e-12 * (deviance + 0.1):
+            break
+    return Fit(beta, _standard_errors(design, log_odds), deviance, int(rank))
+
+
+def firth(design: checks.Floats, event: checks.Bools) -> Fit:
+    """
+    The logistic model of largest likelihood times Jeffreys' prior: finite even where separated.
+
+    Parameters
+    ----------
+    design : numpy.ndarray of float, shape (n_patients, n_columns)
+        Its first column is 1; no column repeats others.
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened.
+
+    Returns
+    -------
+    Fit
+        Coefficients drawn towards zero; the deviance is the unpenalised one at them.
+
+    References
+    ----------
+    .. [1] Firth (1993), Biometrika 80:27-38; R package brglm2, ``type = "AS_mean"``.
+    """
+    scale = np.abs(design).max(axis=0)
+    scaled = design / scale
+    beta = np.zeros(design.shape[1])
+    for _ in range(10 * _STEPS):
+        risk = _risk(scaled @ beta)
+        root = np.sqrt(risk * (1 - risk))[:, None]
+        inverse = np.linalg.pinv((scaled * root).T @ (scaled * root))
+        leverage = np.einsum("ij,jk,ik->i", scaled * root, inverse, scaled * root)
+        step = inverse @ (scaled.T @ (event - risk + leverage * (0.5 - risk)))
+        beta = beta + step / max(1.0, np.abs(step).max())  # no stride beyond 1: it may not return
+        if np.abs(step).max() < 1e-10:
+            break
+    beta = beta / scale
+    log_odds = design @ beta
+    return Fit(beta, _standard_errors(design, log_odds), _deviance(log_odds, event), len(beta))
+
+
+def separated(design: checks.Floats, event: checks.Bools) -> bool:
+    """
+    Whether the design tells events from non-events perfectly, wholly or in part.
+
+    Parameters
+    ----------
+    design : numpy.ndarray of float, shape (n_patients, n_columns)
+        Its first column is 1.
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened.
+
+    Returns
+    -------
+    bool
+        True where maximum likelihood has no finite estimate.
+    """
+    return separates(design * np.where(event, 1.0, -1.0)[:, None])
+
+
+def _risk(log_odds: checks.Floats) -> checks.Floats:
+    """The probability, kept a hair away from 0 and 1 so that a weight stays positive."""
+    clipped: checks.Floats = 1 / (1 + np.exp(-np.clip(log_odds, -30, 30)))
+    return clipped
+
+
+def _deviance(log_odds: checks.Floats, event: checks.Bools) -> float:
+    """Minus twice the log-likelihood."""
+    return float(2 * np.logaddexp(0, np.where(event, -log_odds, log_odds)).sum())
+
+
+def _standard_errors(design: checks.Floats, log_odds: checks.Floats) -> checks.Floats:
+    """From the inverse information."""
+    scale = np.abs(design).max(axis=0)
+    scaled = design / np.where(scale > 0, scale, 1)
+    risk = _risk(log_odds)
+    information = (scaled * (risk * (1 - risk))[:, None]).T @ scaled
+    variance = np.diag(np.linalg.pinv(information, hermitian=True))
+    errors: checks.Floats = np.sqrt(np.maximum(variance, 0)) / np.where(scale > 0, scale, 1)
+    return errors
