@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import special
+from scipy import optimize, special
 
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
@@ -51,8 +50,8 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
         low), ``slope`` (below 1, risks are too extreme), each with Wald's ``_low`` and ``_high``;
         ``brier`` (mean squared error); ``ici`` (mean distance of the risk from a loess curve of
         the event on the risk). ``note`` is empty, or says why the slope is missing: "separated"
-        (a cut of the risk tells all events from all non-events, so the slope has no finite
-        estimate) or "constant_risk".
+        (a cut of the risk tells all events from all non-events, or all but so: the slope has no
+        finite estimate) or "constant_risk".
 
     Raises
     ------
@@ -82,10 +81,8 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
             f"{risks[certain[0]]:g}. Have the model give risks short of certainty."
         )
     predictor = special.logit(risks)
-    note = _why_no_slope(events, predictor)
-    intercept = _coefficient(events, np.ones_like(predictor), level, offset=predictor)
-    design = np.column_stack([predictor, np.ones_like(predictor)])
-    slope = (np.nan,) * 3 if note else _coefficient(events, design, level)
+    intercept = _intercept(events, predictor, level)
+    slope, note = _slope(events, predictor, level)
     return Calibration(
         intercept=intercept[0],
         intercept_low=intercept[1],
@@ -159,25 +156,62 @@ def _cleaned(
     return events, risks
 
 
-def _why_no_slope(event: checks.Bools, predictor: checks.Floats) -> str:
-    """Why the likelihood has no finite maximum in the slope, or nothing where it has."""
+def _intercept(
+    event: checks.Bools, predictor: checks.Floats, level: float
+) -> tuple[float, float, float]:
+    """What must be added to every logit so that as many events are expected as happened."""
+    middle = special.logit(event.mean())
+    ends = middle - predictor.max() - 1, middle - predictor.min() + 1
+    # a root between ends that hold it: Newton, as glm has it, diverges on near-certain risks
+    found = optimize.brentq(
+        lambda shift: special.expit(predictor + shift).sum() - event.sum(), *ends, xtol=1e-13
+    )
+    expected = special.expit(predictor + found)
+    reach = intervals.quantile(level) / np.sqrt((expected * (1 - expected)).sum())
+    return float(found), float(found - reach), float(found + reach)
+
+
+def _slope(
+    event: checks.Bools, predictor: checks.Floats, level: float
+) -> tuple[tuple[float, float, float], str]:
+    """The slope with its interval, and why it is missing where the likelihood has no maximum."""
+    missing = (np.nan,) * 3
     if np.ptp(predictor) == 0:
-        return "constant_risk"
+        return missing, "constant_risk"
     apart = predictor[event].min() >= predictor[~event].max()
     reversed_apart = predictor[event].max() <= predictor[~event].min()
-    return "separated" if apart or reversed_apart else ""
+    fitted = None if apart or reversed_apart else _line(event, predictor)
+    if fitted is None:
+        return missing, "separated"
+    coefficients, information = fitted
+    slope = float(coefficients[1])
+    reach = float(intervals.quantile(level) * np.sqrt(np.linalg.inv(information)[1, 1]))
+    return (slope, slope - reach, slope + reach), ""
 
 
-def _coefficient(
-    event: checks.Bools, design: checks.Floats, level: float, offset: checks.Floats | None = None
-) -> tuple[float, float, float]:
-    """First coefficient of a logistic regression with Wald's interval."""
-    import statsmodels.api as sm
+def _line(
+    event: checks.Bools, predictor: checks.Floats
+) -> tuple[checks.Floats, checks.Floats] | None:
+    """Logistic regression by Newton's method, each step halved until it gains; or no maximum."""
+    design = np.column_stack([np.ones_like(predictor), predictor])
+    sign = np.where(event, -1.0, 1.0)
 
-    model: Any = sm.GLM(event.astype(float), design, family=sm.families.Binomial(), offset=offset)
-    fit = model.fit(tol=1e-13)
-    reach = intervals.quantile(level) * fit.bse[0]
-    return float(fit.params[0]), float(fit.params[0] - reach), float(fit.params[0] + reach)
+    def loss(coefficients: checks.Floats) -> float:
+        return float(np.logaddexp(0, sign * (design @ coefficients)).sum())
+
+    coefficients = np.zeros(2)
+    for _ in range(100):
+        expected = special.expit(design @ coefficients)
+        information = design.T @ (design * (expected * (1 - expected))[:, None])
+        if np.linalg.cond(information) > 1e14:
+            return None
+        step = np.linalg.solve(information, design.T @ (event - expected))
+        while loss(coefficients + step) > loss(coefficients):
+            step /= 2
+        coefficients = coefficients + step
+        if np.abs(step).max() < 1e-12 * max(1.0, np.abs(coefficients).max()):
+            return coefficients, information
+    return None
 
 
 def _loess(risk: checks.Floats, event: checks.Bools) -> checks.Floats:

@@ -1,0 +1,53 @@
+"""Intervals, against numbers printed elsewhere and worked by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hcc_utils import checks
+from hcc_utils.evaluation import intervals
+
+
+@pytest.mark.parametrize(
+    ("count", "of", "low", "high"),
+    [
+        pytest.param(20, 37, 0.384, 0.690, id="PPV"),
+        pytest.param(57, 59, 0.885, 0.991, id="NPV"),
+    ],
+)
+def test_wilson_gives_the_papers_intervals(count, of, low, high):
+    """The paper's Model CSD in validation: TP 20, FP 17, FN 2, TN 57."""
+    ours = intervals.wilson(count, of)
+    assert np.round(ours, 3).tolist() == [low, high]
+
+
+def test_wilson_of_nobody_is_missing():
+    assert np.isnan(intervals.wilson(0, 0)).all()
+
+
+def test_wilson_of_all_by_hand():
+    """4 of 4 with z = 1.959964: lower end 1 / (1 + z**2 / 4) = 0.510109."""
+    low, high = intervals.wilson(4, 4)
+    assert low == pytest.approx(0.510109, abs=1e-6)
+    assert high == 1
+
+
+def test_wald_by_hand():
+    """Estimate 2, se 1: z = 2, p = 0.0455003 (normal table), 2 -+ 1.959964."""
+    ours = intervals.wald(2, 1, 0.95)
+    assert ours == pytest.approx((2, 0.0455003, 0.040036, 3.959964), abs=1e-6)
+
+
+def test_no_difference_without_spread_is_no_evidence():
+    assert intervals.wald(0, 0, 0.95) == (0, 1, 0, 0)
+
+
+def test_a_difference_without_spread_has_no_test():
+    assert np.isnan(intervals.wald(0.5, 0, 0.95)).all()
+
+
+@pytest.mark.parametrize("level", [0, 1, 95, np.nan])
+def test_a_wrong_level_is_named(level):
+    with pytest.raises(checks.InputError, match="level must lie strictly between 0 and 1"):
+        intervals.quantile(level)
