@@ -110,6 +110,19 @@ def test_a_rule_without_its_column_says_so(screened):
     assert row["reason"].item().endswith("(not recorded: not applied)")
 
 
+def test_a_rule_left_out_spares_its_patient_and_says_why(screened):
+    kept, flow = cohort.eligible(screened, {"no_other_cancer": "why"})
+    assert list(kept["patient_id"]) == ["p5", "p8"]
+    assert (
+        flow.loc[flow["step"] == "no_other_cancer", "reason"].item().endswith("(not applied: why)")
+    )
+
+
+def test_a_rule_that_does_not_exist_cannot_be_left_out(screened):
+    with pytest.raises(InputError, match=r"got 'no_spred' \(nearest: 'no_spread'\)"):
+        cohort.eligible(screened, {"no_spred": "why"})
+
+
 def test_flow_counts_each_centre_apart(screened):
     patients = pd.concat([screened, screened.assign(centre="a")], ignore_index=True)
     kept, flow = cohort.eligible(patients)

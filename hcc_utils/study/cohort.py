@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,17 +86,18 @@ RULES: tuple[Rule, ...] = (
 
 
 def eligible(
-    patients: pd.DataFrame, rules: tuple[Rule, ...] = RULES
+    patients: pd.DataFrame, left_out: Mapping[str, str] | None = None
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
-    The patients who pass every rule, and the flow chart's table.
+    The patients who pass the paper's criteria, and the flow chart's table.
 
     Parameters
     ----------
     patients : pandas.DataFrame
-        One row a patient, in the study's vocabulary.
-    rules : tuple of Rule, default the paper's criteria
-        Applied in this order; a patient leaves at the first that fails.
+        One row a patient, in the study's vocabulary. A patient leaves at the first of `RULES`
+        that fails.
+    left_out : mapping of str to str, optional
+        Rules that this study does not apply, each with its reason.
 
     Returns
     -------
@@ -104,23 +105,36 @@ def eligible(
         The patients who stay.
     flow : pandas.DataFrame
         One row a centre and step: ``centre``, ``step``, ``reason``, ``excluded``, ``remaining``.
-        A rule whose columns were not recorded excludes nobody, and its reason says so.
+        A rule that is left out, or whose columns were not recorded, excludes nobody, and its
+        reason says so.
+
+    Raises
+    ------
+    InputError
+        If a rule that is left out does not exist.
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
+    spared = dict(left_out or {})
+    for name in spared:
+        checks.one_of("a criterion left out", name, [rule.name for rule in RULES])
     rows = [_step(patients, "screened", "screened", patients.index[:0])]
     kept = patients
-    for rule in rules:
-        if all(column in kept.columns for column in rule.needs):
-            leaves = kept.index[rule.leaves(kept).to_numpy(dtype=bool)]
-            rows.append(_step(kept, rule.name, rule.reason, leaves))
-            kept = kept.drop(leaves)
-        else:
-            rows.append(
-                _step(kept, rule.name, f"{rule.reason} (not recorded: not applied)", kept.index[:0])
-            )
+    for rule in RULES:
+        why_not = _why_not_applied(rule, kept, spared)
+        leaves = kept.index[:0] if why_not else kept.index[rule.leaves(kept).to_numpy(dtype=bool)]
+        rows.append(_step(kept, rule.name, f"{rule.reason}{why_not}", leaves))
+        kept = kept.drop(leaves)
     centres = list(dict.fromkeys(patients["centre"]))
     flow = pd.concat(rows).sort_values("centre", kind="stable", key=lambda c: c.map(centres.index))
     return kept.reset_index(drop=True), flow.reset_index(drop=True)
+
+
+def _why_not_applied(rule: Rule, patients: pd.DataFrame, left_out: Mapping[str, str]) -> str:
+    """Words to go behind the rule's reason, or nothing where it is applied."""
+    if rule.name in left_out:
+        return f" (not applied: {left_out[rule.name]})"
+    recorded = all(column in patients.columns for column in rule.needs)
+    return "" if recorded else " (not recorded: not applied)"
 
 
 def _step(patients: pd.DataFrame, step: str, reason: str, leaves: pd.Index) -> pd.DataFrame:
