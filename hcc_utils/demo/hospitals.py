@@ -1,9 +1,17 @@
-"""The five hospitals of the demo: their roles, their scanners and their own tables."""
+"""The five hospitals of the demo: their roles, their scanners and the tables they keep."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from hcc_utils.demo.conventions import CONVENTIONS, Convention
+from hcc_utils.study import results, vocabulary
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +94,63 @@ _ALL = (
 )
 
 HOSPITALS: dict[str, Hospital] = {hospital.name: hospital for hospital in _ALL}
+
+
+def write(out: Path, patients: pd.DataFrame, truth: pd.DataFrame) -> None:
+    """
+    Nothing; each hospital's table and codebook, and the truth, stand in the folder.
+
+    Parameters
+    ----------
+    out : pathlib.Path
+        Gets ``truth.csv`` and, for each hospital, ``patients.csv`` and ``codebook.yaml``.
+    patients : pandas.DataFrame
+        One row a patient of all hospitals, vocabulary columns.
+    truth : pandas.DataFrame
+        What is known about each.
+    """
+    for name, own in patients.groupby("centre"):
+        convention = CONVENTIONS[str(name)]
+        results.write_table(_in_own_words(own, convention), out / str(name) / "patients.csv")
+        with results.replacing(out / str(name) / "codebook.yaml") as temporary:
+            content = _codebook(_columns(own), convention)
+            temporary.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
+    results.write_table(truth, out / "truth.csv")
+
+
+def _columns(patients: pd.DataFrame) -> list[str]:
+    """What a hospital records: everything but its own name."""
+    return [name for name in patients.columns if name != "centre"]
+
+
+def _in_own_words(patients: pd.DataFrame, convention: Convention) -> pd.DataFrame:
+    """The hospital's table, every cell as text."""
+    table = {}
+    for name in _columns(patients):
+        values, codes = patients[name], convention.codes(name)
+        if vocabulary.VARIABLES[name].kind == "number":
+            cells = (values / convention.divide_by.get(name, 1)).map(_number, na_action="ignore")
+        elif codes:
+            cells = values.map({level: str(code) for level, code in codes.items()})
+        else:
+            cells = values
+        known = cells.astype(object).where(values.notna(), convention.missing)
+        table[convention.column(name)] = known
+    return pd.DataFrame(table)
+
+
+def _number(value: float) -> str:
+    """A number to the digit, a whole one without a point."""
+    return str(int(value)) if value.is_integer() else repr(float(np.float64(value)))
+
+
+def _codebook(columns: list[str], convention: Convention) -> dict[str, object]:
+    """The codebook that turns the hospital's words back into the vocabulary's."""
+    said: dict[str, dict[str, object]] = {}
+    for name in columns:
+        said[name] = {"column": convention.column(name)}
+        if codes := convention.codes(name):
+            said[name]["codes"] = {code: level for level, code in codes.items()}
+        if name in convention.divide_by:
+            said[name]["multiply_by"] = convention.divide_by[name]
+    return {"missing": sorted({"", convention.missing}), "columns": said}

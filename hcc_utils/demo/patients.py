@@ -178,7 +178,7 @@ def _spoiled(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
         patients.loc[short, f"months_to_{name}"] = visit
     patients.loc[here["no CT"], "has_ct"] = False
     unread = [name for name, v in vocabulary.VARIABLES.items() if v.room == "semantic"]
-    patients.loc[here["no CT"], [*unread, "months_scan_to_treatment"]] = None
+    patients.loc[here["no CT"], [*unread, "months_scan_to_treatment"]] = np.nan
     return patients
 
 
@@ -186,10 +186,16 @@ _KINDS = ("extrahepatic_metastasis", "macrovascular_invasion")
 
 
 def _typed(patients: pd.DataFrame) -> pd.DataFrame:
-    """Flags that may be missing, numbers as floats."""
-    types = {"flag": "boolean", "number": "float64"}
-    known = {name: v.kind for name, v in vocabulary.VARIABLES.items() if name in patients}
-    return patients.astype({name: types[kind] for name, kind in known.items() if kind in types})
+    """Flags that may be missing, numbers as floats, words or nan."""
+    table = patients.copy()
+    for name, variable in vocabulary.VARIABLES.items():
+        if name in table and variable.kind == "flag":
+            table[name] = table[name].astype("boolean")
+        elif name in table and variable.kind == "number":
+            table[name] = table[name].astype(float)
+        elif name in table:
+            table[name] = table[name].astype(object).where(table[name].notna(), np.nan)
+    return table
 
 
 def _in_words(everyone: pd.DataFrame) -> pd.DataFrame:
