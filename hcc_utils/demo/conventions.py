@@ -20,7 +20,19 @@ class Convention:
     missing: str = ""
 
     def column(self, variable: str) -> str:
-        """The hospital's name for a variable of the vocabulary."""
+        """
+        The hospital's name for a variable.
+
+        Parameters
+        ----------
+        variable : str
+            A name of the vocabulary.
+
+        Returns
+        -------
+        str
+            A column of the hospital's table.
+        """
         for reader in vocabulary.READERS:
             if variable.endswith(f"_{reader}"):
                 factor = self.column(variable.removesuffix(f"_{reader}"))
@@ -28,7 +40,19 @@ class Convention:
         return self.names.get(variable) or self.name(variable)
 
     def codes(self, variable: str) -> dict[str | bool, str | int]:
-        """The hospital's code for each level, where it has codes of its own."""
+        """
+        The hospital's code for each level of a variable.
+
+        Parameters
+        ----------
+        variable : str
+            A name of the vocabulary.
+
+        Returns
+        -------
+        dict
+            Level and code; empty where the hospital writes the vocabulary's own words.
+        """
         if vocabulary.VARIABLES[variable].kind == "flag":
             return {True: self.flag[0], False: self.flag[1]}
         for reader in vocabulary.READERS:

@@ -48,11 +48,35 @@ class Margins:
         return sum(self.cells.values())
 
     def of_stage(self, stage: str) -> int:
-        """How many are of this stage."""
+        """
+        How many are of this stage.
+
+        Parameters
+        ----------
+        stage : str
+            A BCLC stage.
+
+        Returns
+        -------
+        int
+            Patients.
+        """
         return sum(count for cell, count in self.cells.items() if CELLS[cell][0] == stage)
 
     def scaled(self, patients: int) -> Margins:
-        """The same proportions among fewer patients, events rounded up."""
+        """
+        The same proportions among fewer patients.
+
+        Parameters
+        ----------
+        patients : int
+            How many.
+
+        Returns
+        -------
+        Margins
+            Counts rounded, the number of events up.
+        """
         part = patients / self.patients
         events = math.ceil(sum(self.events.values()) * part)
         return replace(

@@ -111,7 +111,12 @@ def exactly(count: int, log_odds: Floats, rng: np.random.Generator) -> Bools:
 
 
 def events(
-    truth: pd.DataFrame, stage: Floats, margins: Margins, rng: np.random.Generator, *, free: bool
+    truth: pd.DataFrame,
+    stage: np.ndarray,
+    margins: Margins,
+    rng: np.random.Generator,
+    *,
+    free: bool,
 ) -> Bools:
     """
     Who has aggressive progression.
