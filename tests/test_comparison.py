@@ -119,6 +119,12 @@ def test_sensitivity_at_the_models_own_threshold():
     assert one(table, "sensitivity", "cs")["estimate"] == 0.5
 
 
+def test_sensitivity_has_wilsons_interval():
+    """1 of 2: z**2 = 3.841459, middle 1/2, reach sqrt(z**2 / (2 + z**2)) / 2 = 0.405469."""
+    row = one(comparison.compare(scores_of([0.8, 0.4, 0.3, 0.6]), {"cs": 0.5}), "sensitivity", "cs")
+    assert [row["low"], row["high"]] == pytest.approx([0.094531, 0.905469], abs=1e-6)
+
+
 def test_identical_models_have_p_one():
     risk = LARGE["risk_a"]
     both = scores_of(risk, "cs", event=LARGE["event"])
