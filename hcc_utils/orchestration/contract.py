@@ -115,10 +115,11 @@ class _State:
         try:
             patients = tables.read(manifest, name)
             ids = frozenset(patients["patient_id"])
-            warnings += [*_events(manifest, name, patients), *_stand_ins(manifest, name, patients)]
-            missing = _images(manifest, name, patients)
-            problems += missing.problems
-            warnings += missing.warnings
+            folders = manifest.folders(name)
+            problems += _strangers(manifest, name, patients, folders)
+            warnings += _events(manifest, name, patients)
+            warnings += _stand_ins(manifest, name, patients)
+            warnings += _without_folder(manifest, name, patients, folders)
         except Problems as error:
             problems += error.problems
         return cls(ids=ids, problems=tuple(problems), warnings=tuple(warnings))
@@ -145,11 +146,8 @@ def _in_two_centres(
             shared = sorted(state.ids & theirs.ids)
             carries = name in manifest.validation or other in manifest.development
             if name != other and shared and carries:
-                rule = (
-                    f"a patient_id must stand in one centre alone; {_count(shared, 'id')} "
-                    f"also in {other}"
-                )
-                yield name, Problem(f"{manifest.centre(name).table}", rule, _some(shared))
+                rule = f"a patient_id must stand in one centre alone; some stand in {other} too"
+                yield name, Problem(manifest.centre(name).table, rule, _some(shared))
 
 
 def _checksums(manifest: Manifest, name: str) -> Iterator[Problem]:
@@ -166,6 +164,9 @@ def _checksums(manifest: Manifest, name: str) -> Iterator[Problem]:
         if match is None:
             yield Problem(f"{listed}:{line}", "must be '<64 hexadecimal digits>  <file>'")
     sums = [(line, match[1].lower(), match[2]) for line, match in found if match]
+    table = manifest.path(name, "table")
+    if table.resolve() not in {(path.parent / file).resolve() for _, _, file in sums}:
+        yield Problem(listed, f"must list the table ({table.name})")
     with ThreadPoolExecutor(2) as pool:
         actual = pool.map(_sum, (path.parent / file for _, _, file in sums))
         for (line, expected, file), real in zip(sums, actual, strict=True):
@@ -184,46 +185,50 @@ def _sum(file: Path) -> str | None:
 
 def _roi(manifest: Manifest, name: str) -> Iterator[Problem]:
     """A missing ROI source."""
-    path = manifest.path(name, "roi")
-    if path is not None and not path.exists():
-        yield Problem(f"centres.{name}.roi.path: {path.name}", "must be there and is not")
+    roi, path = manifest.centre(name).roi, manifest.path(name, "roi")
+    if roi is not None and path is not None and not path.exists():
+        yield Problem(f"centres.{name}.roi.path: {roi.path}", "must be there and is not")
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Images:
-    """How the table and the DICOM root fit."""
-
-    problems: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
-
-
-def _images(manifest: Manifest, name: str, patients: pd.DataFrame) -> _Images:
-    """Patients without a folder, folders without a patient, series of nobody."""
+def _strangers(
+    manifest: Manifest, name: str, patients: pd.DataFrame, folders: frozenset[str]
+) -> Iterator[Problem]:
+    """Series and folders without a patient, and patients whose images are not there."""
     centre = manifest.centre(name)
     ids = set(patients["patient_id"])
-    problems = []
-    strangers = sorted(set(centre.series) - ids)
-    if strangers:
-        rule = f"{_count(strangers, 'patient')} with a series in the manifest has no row here"
-        problems.append(Problem(centre.table, rule, _some(strangers)))
+    unknown = sorted(set(centre.series) - ids)
+    if unknown:
+        where = f"centres.{name}.series"
+        yield Problem(where, "each patient must have a row in the table", _some(unknown))
     if centre.dicom is None:
-        return _Images(problems=tuple(problems))
-    folders = manifest.folders(name)
+        return
     extra = sorted(folders - ids)
     if extra:
         rule = f"each folder must be named by a patient_id of the table; {len(extra)} are not"
-        problems.append(Problem(centre.dicom, rule, _some(extra)))
-    claimed = patients.loc[patients["has_ct"].fillna(value=False), "patient_id"]
-    lost = sorted(set(claimed) - folders)
+        yield Problem(centre.dicom, rule, _some(extra))
+    lost = sorted(_with_ct(patients) - folders)
     if lost:
         rule = f"each patient with has_ct must have a folder with images; {len(lost)} have none"
-        problems.append(Problem(centre.dicom, rule, _some(lost)))
-    bare = sorted(ids - folders)
-    if bare and not lost and "has_ct" not in Codebook.read(manifest.path(name, "codebook")).columns:
+        yield Problem(centre.dicom, rule, _some(lost))
+
+
+def _with_ct(patients: pd.DataFrame) -> set[str]:
+    """Ids of the patients who are said to have a CT."""
+    if "has_ct" not in patients:
+        return set()
+    return set(patients.loc[patients["has_ct"].fillna(value=False), "patient_id"])
+
+
+def _without_folder(
+    manifest: Manifest, name: str, patients: pd.DataFrame, folders: frozenset[str]
+) -> Iterator[Problem]:
+    """Patients without images at a centre whose table does not say who has a CT."""
+    dicom = manifest.centre(name).dicom
+    bare = sorted(set(patients["patient_id"]) - folders)
+    said = "has_ct" in Codebook.read(manifest.path(name, "codebook")).columns
+    if dicom and bare and not said:
         rule = "some patients have no folder: has_ct is false for them"
-        warning = Problem(centre.dicom, rule, f"{len(bare)} of {len(ids)}: {_some(bare)}")
-        return _Images(problems=tuple(problems), warnings=(warning,))
-    return _Images(problems=tuple(problems))
+        yield Problem(dicom, rule, f"{len(bare)} of {len(patients)}: {_some(bare)}")
 
 
 def _events(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[Problem]:
@@ -248,11 +253,6 @@ def _stand_ins(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterato
             if (patients[column] == number).sum() > 1:
                 rule = f"{number} stands in several rows; if it means 'not known', say so in the "
                 yield Problem(f"{manifest.centre(name).table}: {column}", f"{rule}codebook")
-
-
-def _count(ids: list[str], what: str) -> str:
-    """Such as "1 id" and "3 ids"."""
-    return f"{len(ids)} {what}{'' if len(ids) == 1 else 's'}"
 
 
 def _some(ids: list[str]) -> str:

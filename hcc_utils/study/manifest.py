@@ -28,7 +28,7 @@ Endpoint = Literal[
     "aggressive_pd", "extrahepatic_metastasis", "macrovascular_invasion", "progression", "death"
 ]
 Needed = Literal["table", "codebook"]
-Optional = Literal["dicom", "roi", "checksums"]
+Extra = Literal["dicom", "roi", "checksums"]
 
 # folders of results/<study>/ that are no centre's
 _RESERVED = ("development", "pooled", "bundle", "book", "book_src")
@@ -227,9 +227,9 @@ class Manifest(_Part):
     def path(self, centre: str, which: Needed) -> Path: ...
 
     @overload
-    def path(self, centre: str, which: Optional) -> Path | None: ...
+    def path(self, centre: str, which: Extra) -> Path | None: ...
 
-    def path(self, centre: str, which: Needed | Optional) -> Path | None:
+    def path(self, centre: str, which: Needed | Extra) -> Path | None:
         """
         Where a file or folder of a centre lies.
 
@@ -279,7 +279,7 @@ class Manifest(_Part):
             raise checks.Problems([checks.Problem(where, rule)])
         with os.scandir(root) as entries:
             folders = [entry for entry in entries if entry.is_dir() and entry.name[0] != "."]
-        return frozenset(folder.name for folder in folders if any(os.scandir(folder.path)))
+        return frozenset(folder.name for folder in folders if any(Path(folder.path).iterdir()))
 
     def _with_role(self, role: str) -> tuple[str, ...]:
         """Names of the centres that have this role, in the manifest's order."""

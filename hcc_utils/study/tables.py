@@ -393,7 +393,10 @@ def _not_numbers(cells: pd.Series, bad: pd.Series) -> Iterator[tuple[str, pd.Ser
         (r"[-+]?[0-9]+,[0-9]+", "must be a number with a decimal point; this has a comma"),
         (r"[<>≤≥]=?\s*[0-9].*", "must be a number; say what a bound means in the codebook's codes"),
         (r"(?i)[-+]?inf(?:inity)?|∞", "must be a finite number"),
-        (r"(?i)na|nan|null|none|n/a|-|\?|#n/a", "must be a number; add this to missing if it is"),
+        (
+            r"(?i)na|nan|null|none|n/a|-|\?|#n/a",
+            "must be a number; if it means 'not known', add it to missing",
+        ),
     )
     left = bad
     for pattern, rule in patterns:
