@@ -639,10 +639,7 @@ def _estimated(
     """The selected variables fitted together; a column that repeats others is left out, as in R."""
     terms = [term for name in selected for term in _terms(name, rows[name])]
     design = _design(rows, terms)
-    kept = [0]
-    for column in range(1, design.shape[1]):
-        if np.linalg.matrix_rank(design[:, [*kept, column]]) > len(kept):
-            kept.append(column)
+    kept = logistic.independent(design)
     design, terms = design[:, kept], [terms[column - 1] for column in kept[1:]]
     if not logistic.separated(design, event):
         note = "" if terms else "no factor was selected: the intercept alone"

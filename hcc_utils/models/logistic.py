@@ -112,7 +112,31 @@ def separated(design: checks.Floats, event: checks.Bools) -> bool:
     bool
         True where maximum likelihood has no finite estimate.
     """
+    # without an end the log odds run beyond 20 before the deviance stands still
+    if np.abs(design @ maximum_likelihood(design, event).coefficients).max() < 12:
+        return False
     return separates(design * np.where(event, 1.0, -1.0)[:, None])
+
+
+def independent(design: checks.Floats) -> list[int]:
+    """
+    The columns of a design that no earlier columns repeat, as R keeps them.
+
+    Parameters
+    ----------
+    design : numpy.ndarray of float, shape (n_patients, n_columns)
+        Its first column is 1.
+
+    Returns
+    -------
+    list of int
+        Positions, the first column always among them.
+    """
+    kept = [0]
+    for column in range(1, design.shape[1]):
+        if np.linalg.matrix_rank(design[:, [*kept, column]]) > len(kept):
+            kept.append(column)
+    return kept
 
 
 def _risk(log_odds: checks.Floats) -> checks.Floats:
