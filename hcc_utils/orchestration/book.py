@@ -224,8 +224,8 @@ def _headline(
             "## First numbers",
             _HEADLINE_WORDS,
             "",
-            f"| | patients | events | {' | '.join(MODELS.values())} |",
-            "|---|---|---|" + "---|" * len(MODELS),
+            f"| | events | {' | '.join(MODELS.values())} |",
+            "|---|---|" + "---|" * len(MODELS),
             *rows,
             "",
             _DASH_WORDS,
@@ -237,14 +237,14 @@ def _headline(
 
 
 def _auc_cells(tables: Path) -> str:
-    """A centre's patients, events and AUC for each model, as cells of a row."""
+    """A centre's events, patients and AUC for each model, as cells of a row."""
     if not (tables / "metrics.csv").is_file():
         return ""
     rows = figures.headline_rows(results.read_table(tables / "metrics.csv"), "auc")
     if rows.empty:
         return ""
     shown = [_auc(rows[rows["model"] == model]) for model in MODELS]
-    return f"{rows['n'].max():.0f} | {rows['events'].max():.0f} | {' | '.join(shown)}"
+    return f"{rows['events'].max():.0f} of {rows['n'].max():.0f} | {' | '.join(shown)}"
 
 
 def _pooled_cells(path: Path) -> str:
@@ -254,7 +254,7 @@ def _pooled_cells(path: Path) -> str:
     if rows.empty:
         return ""
     shown = [_auc(rows[rows["model"] == model].assign(origin="external")) for model in MODELS]
-    return f"{rows['n'].max():.0f} | {rows['events'].max():.0f} | {' | '.join(shown)}"
+    return f"{rows['events'].max():.0f} of {rows['n'].max():.0f} | {' | '.join(shown)}"
 
 
 def _auc(rows: pd.DataFrame) -> str:
@@ -313,8 +313,8 @@ def _centre_page(
     cells = _auc_cells(folder / centre)
     if cells:
         lines += [
-            f"| patients | events | {' | '.join(f'AUC, {name}' for name in MODELS.values())} |",
-            "|---|---|" + "---|" * len(MODELS),
+            f"| events | {' | '.join(f'AUC, {name}' for name in MODELS.values())} |",
+            "|---|" + "---|" * len(MODELS),
             f"| {cells} |",
             "",
             "A dash stands where no estimate may stand in a headline; chapter 4 has them all.",

@@ -4,7 +4,7 @@ const dark = () => document.documentElement.dataset.theme === "dark";
 const read = (place) => JSON.parse(place.querySelector('script[type="application/json"]').textContent);
 
 const dress = (layout) => {
-  const colours = dark() ? { font: "#e6e6e6", grid: "#454b54" } : { font: "#22262b", grid: "#dfe3e8" };
+  const colours = dark() ? { font: "#e6e6e6", grid: "#3a3f47" } : { font: "#22262b", grid: "#dfe3e8" };
   const axis = { gridcolor: colours.grid, linecolor: "#808080", zeroline: false, automargin: true };
   const own = (layout.template && layout.template.layout) || {};
   const template = {

@@ -9,16 +9,20 @@ function mount(element, data) {
       color: inherit; background: transparent; line-height: 1.45; max-width: 46rem; font-family: inherit; }
     .hcc-explorer * { box-sizing: border-box; }
     .hcc-explorer .top { display: flex; flex-wrap: wrap; gap: .5rem 1.5rem; align-items: baseline; }
-    .hcc-explorer label { font-weight: 600; }
+    .hcc-explorer label { font-weight: 600; display: block; }
+    .hcc-explorer .top label { display: inline; margin-right: .5rem; }
     .hcc-explorer select, .hcc-explorer button { font: inherit; color: inherit; background: transparent;
       border: 1px solid rgba(128,128,128,.8); border-radius: .35rem; padding: .2rem .6rem; min-height: 2.2rem; }
     .hcc-explorer select option { color: #111; background: #fff; }
     .hcc-explorer button { cursor: pointer; }
     .hcc-explorer :focus-visible { outline: 3px solid #56B4E9; outline-offset: 2px; }
-    .hcc-explorer .slide { position: relative; padding-bottom: 1.5rem; margin: .6rem 0 .2rem; }
-    .hcc-explorer input[type=range] { width: 100%; margin: 0; height: 2rem; accent-color: #0072B2; }
-    .hcc-explorer .frozen { position: absolute; top: 1.75rem; transform: translateX(-50%);
-      font-size: .8rem; white-space: nowrap; }
+    .hcc-explorer .slide { position: relative; padding-bottom: 1.1rem; margin: .8rem 0 .2rem; }
+    .hcc-explorer input[type=range] { display: block; width: 100%; margin: 0; height: 2rem;
+      accent-color: #0072B2; }
+    .hcc-explorer .frozen { position: absolute; bottom: 0; transform: translateX(-50%);
+      font-size: .8rem; line-height: 1.2; white-space: nowrap; }
+    .hcc-explorer td { width: 10.5rem; }
+    @media (max-width: 600px) { .hcc-explorer td { width: 6.5rem; } }
     .hcc-explorer .said { display: block; font-size: 1.15rem; margin: .5rem 0 .7rem; }
     .hcc-explorer .bar { display: flex; height: 1.4rem; border-radius: .3rem; overflow: hidden; }
     .hcc-explorer .bar span { display: block; height: 100%; }
@@ -102,10 +106,10 @@ function mount(element, data) {
   const shown = Object.fromEntries([
     ...table(root, "Patients", cells),
     ...table(root, "How good the calls are", figures),
-    ...table(root, "Net benefit (true positives per patient, false positives weighed against them)", benefits),
+    ...table(root, "Net benefit (true positives per patient)", benefits),
   ]);
   add(root, "p", { class: "note" },
-    "To intervene may mean, for example, closer imaging. Net benefit counts a false positive as " +
+    "To intervene may mean, for example, closer imaging. Net benefit takes off a false positive as " +
     "threshold / (1 − threshold) of a true positive.");
   add(root, "p", { class: "note" },
     "Prognosis, not advice. The frozen threshold is Youden’s: a statistical cut, not a clinical one. " +

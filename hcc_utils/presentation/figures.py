@@ -30,7 +30,7 @@ _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILLI
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
 
 METRICS: dict[str, tuple[str, float | None]] = {
-    "auc": ("Area under the ROC curve (AUC)", 0.5),
+    "auc": ("AUC (0.5 is chance)", 0.5),
     "auc_difference": ("Difference in AUC", 0.0),
     "brier": ("Brier score (lower is better)", None),
     "calibration_intercept": ("Calibration intercept (0 is best)", 0.0),
@@ -77,6 +77,7 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         kept = "Included" if row == len(working) else "Remaining"
         _arrow(figure, row - 1)
         _box(figure, 0, row, f"{kept}: {rule.remaining}")
+        _branch(figure, row - 0.5)
         _box(figure, 1, row, f"Left out: {rule.excluded}", rule.reason)
         said.append(f"{rule.excluded} left out ({rule.reason}), {rule.remaining} remain")
     if len(idle):
@@ -84,9 +85,9 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         said.append(f"nobody was left out for: {', '.join(idle['reason'])}")
     rows = 1 + len(working) + 1.5 * (len(idle) > 0)
     figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
-    figure.update_yaxes(visible=False, range=[rows - 0.4, -0.6], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[rows - 0.6, -0.3], fixedrange=True)
     alt = f"Flow chart of patients. {'; '.join(said)}."
-    return _finish(figure, alt, height=int(40 + 92 * rows))
+    return _finish(figure, alt, height=int(20 + 92 * rows))
 
 
 def roc(roc_table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> go.Figure:
@@ -142,7 +143,7 @@ def forest(table: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         The rows from top to bottom in the table's order; a diamond is a pooled estimate, a
-        dashed line the prediction for the next centre.
+        thin stroke the prediction for the next centre.
 
     Raises
     ------
@@ -177,11 +178,13 @@ def forest(table: pd.DataFrame) -> go.Figure:
     words, reference = METRICS.get(found[0], (_sentence(found[0]), None))
     if reference is not None:
         figure.add_vline(reference, line={"color": GREY, "dash": "dot", "width": 1})
-    figure.update_xaxes(title=words)
+    ends = [table["low"].min(), table["high"].max(), *([] if reference is None else [reference])]
+    margin = 0.04 * (max(ends) - min(ends))
+    figure.update_xaxes(title=words, range=[min(ends) - margin, max(ends) + margin])
     figure.update_yaxes(
         categoryorder="array", categoryarray=table["row"][::-1].tolist(), automargin=True
     )
-    return _finish(figure, f"{words}. {'; '.join(said)}.", height=150 + 34 * len(table))
+    return _finish(figure, f"{words}. {'; '.join(said)}.", height=130 + 34 * len(table))
 
 
 def calibration(calibration_table: pd.DataFrame) -> go.Figure:
@@ -202,7 +205,8 @@ def calibration(calibration_table: pd.DataFrame) -> go.Figure:
     _table(calibration_table, needed, "calibration_table")
     figure, said = go.Figure(), []
     figure.add_scatter(**_reference([0, 1], [0, 1], "Predicted = observed"))
-    for model, curve in calibration_table.sort_values("risk").groupby("model"):
+    for model, rows in calibration_table.groupby("model", sort=False):
+        curve = rows.sort_values("risk")
         _band(figure, model, curve, "risk", "linear")
         figure.add_scatter(
             x=curve["risk"],
@@ -256,7 +260,8 @@ def decision_curve(table: pd.DataFrame) -> go.Figure:
         better = curve[curve["net_benefit"] > curve["threshold"].map(default).clip(lower=0)]
         said.append(f"{label(model)} {_above_both(better['threshold'], len(curve))}")
     top = max(float(models["net_benefit"].max()), float(default.max()), 0.01)
-    _fraction(figure.update_xaxes, "Threshold probability")
+    furthest = float(table["threshold"].max())
+    figure.update_xaxes(title="Threshold probability", range=[0, furthest], tickformat=".0%")
     figure.update_yaxes(
         title="Net benefit (true positives per patient)", range=[-0.3 * top, 1.1 * top]
     )
@@ -316,6 +321,7 @@ def survival(table: pd.DataFrame) -> go.Figure:
             y=[name] * len(ticks),
             text=[_at_risk(curve, month) for month in ticks],
             mode="text",
+            cliponaxis=False,
             showlegend=False,
             hoverinfo="skip",
             row=2,
@@ -327,8 +333,10 @@ def survival(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title="Months", showticklabels=True, row=1, col=1)
     figure.update_xaxes(showgrid=False, showticklabels=False, showline=False, ticks="", row=2)
     figure.update_yaxes(title=words, range=[-0.02, 1.02], tickformat=".0%", row=1, col=1)
-    figure.update_yaxes(showgrid=False, title="At risk", autorange="reversed", row=2, col=1)
-    return _finish(figure, f"{words}. {'; '.join(said)}.", height=540)
+    rows = len(table["group"].unique())
+    figure.update_yaxes(showgrid=False, title="At risk", range=[rows - 0.5, -0.5], row=2, col=1)
+    alt = f"{words.replace('<br>', ' ')}. {'; '.join(said)}."
+    return _finish(figure, alt, height=540)
 
 
 def learning_curves(table: pd.DataFrame) -> go.Figure:
@@ -359,7 +367,7 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
                 marker={"size": 4},
                 line={"color": _ORDER[place % len(_ORDER)], "width": 1.5},
                 legendgroup=str(network),
-                showlegend=row == 1,
+                showlegend=row == 1 and len(networks) <= 8,
                 row=row,
                 col=1,
             )
@@ -400,7 +408,7 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
     risks = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
     risks = risks[(risks >= total["risk"].min()) & (risks <= total["risk"].max())]
     rulers: list[tuple[str, Sequence[float], Sequence[object], str]]
-    rulers = [("Points", range(0, 101, 10), range(0, 101, 10), GREY)]
+    rulers = [("Points", [*range(0, 101, 10)], [*range(0, 101, 10)], GREY)]
     for predictor, ruler in points.groupby("predictor", sort=False):
         rulers.append((label(str(predictor)), [*ruler["points"]], [*ruler["value"]], BLUE))
     rulers.append(("Total points", [*(100 * marks / longest)], [*marks], GREY))
@@ -417,9 +425,10 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
             textposition=["top center", "bottom center"] * len(place),
             marker={"symbol": "line-ns-open", "size": 9, "color": colour},
             line={"color": colour, "width": 2},
+            cliponaxis=False,
             showlegend=False,
         )
-    figure.update_xaxes(visible=False, range=[-5, 105])
+    figure.update_xaxes(visible=False, range=[-9, 106])
     figure.update_yaxes(
         tickvals=list(range(len(rulers))),
         ticktext=["<br>".join(textwrap.wrap(ruler[0], 18)) for ruler in rulers],
@@ -521,10 +530,7 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     """
     _table(scores, ["model", "risk", "event"], "scores")
     models = list(scores.groupby("model", sort=False))
-    titles = [label(model) for model, _ in models]
-    figure = make_subplots(
-        rows=len(models), cols=1, shared_xaxes=True, subplot_titles=titles, vertical_spacing=0.09
-    )
+    figure = make_subplots(rows=len(models), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     edges = np.arange(bins + 1) / bins
     said = []
     for row, (model, rows) in enumerate(models, start=1):
@@ -543,12 +549,12 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
                 row=row,
                 col=1,
             )
-            if len(counts) and which.any():
+            if which.any():
                 said.append(f"{label(model)}, {name.lower()}: median {np.median(risk[which]):.2f}")
+        figure.update_yaxes(title=f"{label(str(model))}<br>patients", row=row, col=1)
     figure.update_layout(barmode="stack")
     figure.update_xaxes(range=[0, 1], tickformat=".0%")
     figure.update_xaxes(title="Predicted risk", row=len(models), col=1)
-    figure.update_yaxes(title="Patients")
     alt = f"Distribution of predicted risks. {'; '.join(said)}."
     return _finish(figure, alt, height=140 + 170 * len(models))
 
@@ -567,7 +573,13 @@ def _table(table: pd.DataFrame, needed: Iterable[str], name: str) -> None:
 
 def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
     """The figure in the book's dress, with its words for those who cannot see it."""
-    axis = {"gridcolor": "#dfe3e8", "linecolor": GREY, "zeroline": False, "automargin": True}
+    axis = {
+        "gridcolor": "#dfe3e8",
+        "linecolor": GREY,
+        "zeroline": False,
+        "automargin": True,
+        "ticklabeloverflow": "allow",
+    }
     figure.update_layout(
         template={
             "layout": {
@@ -580,8 +592,8 @@ def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
             }
         },
         height=height,
-        margin={"l": 10, "r": 12, "t": 30, "b": 10},
-        legend={"orientation": "h", "x": 0, "y": -0.17, "yanchor": "top"},
+        margin={"l": 10, "r": 26, "t": 20, "b": 10},
+        legend={"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
         meta={"alt": alt},
     )
     return figure
@@ -589,7 +601,7 @@ def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
 
 def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") -> None:
     """Add a box to a flow chart: who remains (0), who is left out (1), or a remark (2)."""
-    width = 64 if column == 2 else 26
+    width = 44 if column == 2 else 26
     lines = [f"<b>{title}</b>", *textwrap.wrap(words, width)]
     figure.add_annotation(
         x=(0.12, 1.0, 0.5)[column],
@@ -605,11 +617,17 @@ def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") 
 
 def _arrow(figure: go.Figure, row: int) -> None:
     """Add the arrow from one box of a flow chart to the next."""
+    _line_with_head(figure, x=0.12, y=row + 0.78, ax=0.12, ay=row + 0.2)
+
+
+def _branch(figure: go.Figure, height: float) -> None:
+    """Add the arrow towards those who are left out."""
+    _line_with_head(figure, x=0.45, y=height, ax=0.12, ay=height)
+
+
+def _line_with_head(figure: go.Figure, **ends: float) -> None:
     figure.add_annotation(
-        x=0.12,
-        y=row + 0.78,
-        ax=0.12,
-        ay=row + 0.2,
+        **ends,
         xref="x",
         yref="y",
         axref="x",
@@ -671,7 +689,7 @@ def _tint(colour: str) -> str:
 
 def _fraction(update: Callable[..., object], title: str) -> None:
     """Name an axis that runs from 0 to 100 %."""
-    update(title=title, range=[-0.01, 1.01], tickformat=".0%")
+    update(title=title, range=[-0.01, 1.01], tickformat=".0%", dtick=0.2)
 
 
 def _row_names(table: pd.DataFrame) -> Iterator[str]:
@@ -682,8 +700,14 @@ def _row_names(table: pd.DataFrame) -> Iterator[str]:
         if column in table and (column == "centre" or len(table[column].unique()) > 1)
     ]
     for row in table[telling or ["model"]].itertuples(index=False):
-        words = [_sentence(label(str(value))) for value in row if pd.notna(value) and value != ""]
+        words = [_row_name(str(value)) for value in row if pd.notna(value) and value != ""]
         yield " · ".join(words) or "All"
+
+
+def _row_name(value: str) -> str:
+    """A centre, model or subgroup as a reader knows it."""
+    words = label(value)
+    return words.replace("_", " ").title() if words.islower() and "_" in words else _sentence(words)
 
 
 def _centres(rows: pd.DataFrame) -> Iterable[str]:
@@ -750,7 +774,7 @@ def _survival_words(outcome: str, estimate: str = "survival") -> str:
     """What the vertical axis of a survival figure shows."""
     checks.one_of("estimate", estimate, ("survival", "incidence"))
     if estimate == "incidence":
-        return f"Cumulative incidence: {label(outcome).lower()}"
+        return f"Cumulative incidence of<br>{label(outcome).lower()}"
     return "Alive" if outcome == "death" else f"Free of {label(outcome).lower()}"
 
 

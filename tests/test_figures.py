@@ -1,0 +1,227 @@
+"""Figures show what the table says, name their axes with units, and say their numbers in words."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcc_utils import checks
+from hcc_utils.presentation import figures
+
+FLOW = pd.DataFrame(
+    {
+        "centre": ["hospital_c"] * 4,
+        "step": ["screened", "has_ct", "other_cancer", "margin"],
+        "reason": ["screened", "no CT at the time of diagnosis", "another cancer", "no margin"],
+        "excluded": [0, 5, 3, 0],
+        "remaining": [104, 99, 96, 96],
+    }
+)
+ROC = pd.DataFrame(
+    {
+        "model": ["cs"] * 3 + ["csd"] * 3,
+        "origin": "external",
+        "threshold": [1.1, 0.5, 0.0] * 2,
+        "false_positive_rate": [0, 0.5, 1, 0, 0, 1],
+        "true_positive_rate": [0, 0.5, 1, 0, 1, 1],
+    }
+)
+METRICS = pd.DataFrame(
+    {
+        "model": ["cs", "csd", "csd"],
+        "comparator": [None, None, "cs"],
+        "origin": "external",
+        "subgroup": None,
+        "metric": "auc",
+        "estimate": [0.5, 1.0, 0.25],
+        "low": [0.4, 0.9, 0.1],
+        "high": [0.6, 1.0, 0.4],
+        "note": ["", "too_few_events", ""],
+    }
+)
+CALIBRATION = pd.DataFrame(
+    {
+        "model": "csd",
+        "risk": [0.1, 0.5, 0.9],
+        "observed": [0.2, 0.5, 0.7],
+        "low": [0.1, 0.4, 0.5],
+        "high": [0.3, 0.6, 0.9],
+    }
+)
+DECISION = pd.DataFrame(
+    {
+        "model": "csd",
+        "threshold": [0.1, 0.2, 0.3] * 3,
+        "strategy": ["model"] * 3 + ["all"] * 3 + ["none"] * 3,
+        "net_benefit": [0.1, 0.08, 0.07, 0.12, 0.05, -0.1, 0.0, 0.0, 0.0],
+    }
+)
+SURVIVAL = pd.DataFrame(
+    {
+        "outcome": "death",
+        "estimate": "survival",
+        "group": ["low"] * 3 + ["high"] * 3,
+        "months": [0, 5, 12] * 2,
+        "survival": [1, 0.9, 0.8, 1, 0.5, 0.25],
+        "low": [1, 0.8, 0.7, 1, 0.4, 0.1],
+        "high": [1, 1, 0.9, 1, 0.6, 0.4],
+        "at_risk": [10, 9, 8, 10, 6, 2],
+    }
+)
+LEARNING = pd.DataFrame(
+    {
+        "network": ["fold 1"] * 2 + ["fold 2"] * 2,
+        "epoch": [1, 2] * 2,
+        "loss": [0.7, 0.5, 0.7, 0.3],
+        "inner_auc": [0.5, 0.6, 0.5, 0.8],
+    }
+)
+POINTS = pd.DataFrame(
+    {
+        "predictor": ["diameter_mm", "diameter_mm", "cirrhosis", "cirrhosis"],
+        "value": [10, 100, "no", "yes"],
+        "points": [0, 100, 0, 40],
+    }
+)
+TOTAL = pd.DataFrame(
+    {"total_points": [0, 140], "linear_predictor": [-1.386, 1.386], "risk": [0.2, 0.8]}
+)
+SCORES = pd.DataFrame({"model": "csd", "risk": [0.02, 0.03, 0.97], "event": [False, False, True]})
+PIXELS = np.full((2, 4, 4), 60, dtype=np.int16)
+
+ALL = {
+    "flow_chart": lambda: figures.flow_chart(FLOW),
+    "roc": lambda: figures.roc(ROC, METRICS),
+    "forest": lambda: figures.forest(METRICS),
+    "calibration": lambda: figures.calibration(CALIBRATION),
+    "decision_curve": lambda: figures.decision_curve(DECISION),
+    "survival": lambda: figures.survival(SURVIVAL),
+    "learning_curves": lambda: figures.learning_curves(LEARNING),
+    "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
+    "thumbnails": lambda: figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"]})),
+    "score_distribution": lambda: figures.score_distribution(SCORES),
+}
+WORDS = {
+    "flow_chart": "Screened: 104; 5 left out (no CT at the time of diagnosis), 99 remain",
+    "roc": "Model CS: AUC 0.50 (0.40 to 0.60). Model CSD: AUC 1.00 (0.90 to 1.00), few events",
+    "forest": "Model CSD · Model CS 0.25 (0.10 to 0.40)",
+    "calibration": "where 10% was predicted 20% was observed, and where 90% was predicted 70%",
+    "decision_curve": "above both intervening in all and in none at 2 of 3 thresholds, between 20%",
+    "survival": "Low risk: 80% at 12 months",
+    "learning_curves": "from 0.700 to 0.400 on average",
+    "nomogram": "Largest diameter (mm) up to 100 points",
+    "thumbnails": "2 CT slices, window 60 HU wide 400 HU",
+    "score_distribution": "Model CSD, no event: median 0.03",
+}
+
+
+def trace(figure, name):
+    return next(one for one in figure.data if one.name == name and one.mode != "text")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_says_its_numbers_to_those_who_cannot_see_it(name):
+    """Read off the tables above; the mean loss is (0.5 + 0.3) / 2, the median risk 0.025."""
+    assert WORDS[name] in ALL[name]().layout.meta["alt"]
+
+
+def test_roc_draws_the_table_and_names_its_axes():
+    figure = figures.roc(ROC)
+    assert list(trace(figure, "Model CS").x) == [0, 0.5, 1]
+    assert list(trace(figure, "Model CSD").y) == [0, 1, 1]
+    assert figure.layout.xaxis.title.text == "False positive rate (1 − specificity)"
+
+
+def test_roc_without_metrics_says_the_area_by_the_trapezoid():
+    """CS is the diagonal: one half."""
+    assert "Model CS: area under the curve 0.50" in figures.roc(ROC).layout.meta["alt"]
+
+
+def test_forest_refuses_two_metrics_on_one_axis():
+    two = pd.concat([METRICS, METRICS.assign(metric="brier")])
+    with pytest.raises(checks.InputError, match="shows one metric; the table has 2: auc, brier"):
+        figures.forest(two)
+
+
+def test_forest_reaches_each_interval():
+    figure = figures.forest(METRICS.head(1))
+    point = trace(figure, "Model CS")
+    assert point.x[0] + point.error_x.array[0] == pytest.approx(0.6)
+    assert point.x[0] - point.error_x.arrayminus[0] == pytest.approx(0.4)
+
+
+def test_calibration_draws_its_band():
+    low, high = (one for one in figures.calibration(CALIBRATION).data if one.hoverinfo == "skip"
+                 and one.name is None)  # fmt: skip
+    assert list(low.y) == [0.1, 0.4, 0.5]
+    assert list(high.y) == [0.3, 0.6, 0.9]
+
+
+def test_decision_curve_has_the_defaults_once_for_two_models():
+    two = pd.concat([DECISION, DECISION.assign(model="cs")])
+    names = [one.name for one in figures.decision_curve(two).data]
+    assert names == ["Intervene in all", "Intervene in none", "Model CSD", "Model CS"]
+
+
+def test_survival_writes_those_at_risk_below():
+    """At month 12 of the table 8 and 2 are at risk; at month 3 those of the next row, 9 and 6."""
+    figure = figures.survival(SURVIVAL)
+    rows = {one.y[0]: list(one.text) for one in figure.data if one.mode == "text"}
+    months = list(next(one for one in figure.data if one.mode == "text").x)
+    assert months == [0, 3, 6, 9, 12]
+    assert rows["Low risk"] == ["10", "9", "8", "8", "8"]
+    assert rows["High risk"] == ["10", "6", "2", "2", "2"]
+
+
+def test_survival_names_what_it_shows():
+    assert figures.survival(SURVIVAL).layout.yaxis.title.text == "Alive"
+    incidence = figures.survival(SURVIVAL.assign(outcome="aggressive_pd", estimate="incidence"))
+    words = "Cumulative incidence of<br>aggressive progression"
+    assert incidence.layout.yaxis.title.text == words
+
+
+def test_survival_refuses_two_outcomes():
+    two = pd.concat([SURVIVAL, SURVIVAL.assign(outcome="aggressive_pd")])
+    with pytest.raises(checks.InputError, match="one outcome and one estimate; the table has 2"):
+        figures.survival(two)
+
+
+def test_nomogram_places_a_risk_at_its_points():
+    """Risk runs from .2 at 0 to .8 at 140 of 140 points: .5 stands at the middle of the ruler."""
+    ruler = trace(figures.nomogram(POINTS, TOTAL), "Risk")
+    assert dict(zip(ruler.text, ruler.x, strict=True))["50%"] == pytest.approx(50)
+
+
+def test_score_distribution_carries_counts_not_patients():
+    """Two risks below .05 without, one above .95 with the event."""
+    none, some = figures.score_distribution(SCORES).data
+    assert (none.y[0], none.y.sum()) == (2, 2)
+    assert (some.y[-1], some.y.sum()) == (1, 1)
+
+
+def test_thumbnails_show_hounsfield_units_through_the_window():
+    """60 HU is the middle of the window 60 wide 400: half of 255, rounded to even."""
+    first = ALL["thumbnails"]().data[0]
+    assert np.unique(first.z).tolist() == [128]
+
+
+def test_flow_of_two_hospitals_is_added_up():
+    two = pd.concat([FLOW, FLOW.assign(centre="hospital_d")])
+    words = figures.flow_chart(two).layout.meta["alt"]
+    assert "10 left out (no CT at the time of diagnosis), 198 remain" in words
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        pytest.param(ROC.drop(columns="model"), "lacks 1 column", id="column missing"),
+        pytest.param(ROC.head(0), "nothing to draw", id="no rows"),
+        pytest.param(
+            ROC.assign(patient_id="x"), "leave the column 'patient_id' out", id="patients"
+        ),
+    ],
+)
+def test_bad_input_is_named(table, message):
+    with pytest.raises(checks.InputError, match=message):
+        figures.roc(table)
