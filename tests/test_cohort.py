@@ -207,12 +207,3 @@ def test_a_stage_that_size_and_number_do_not_give_is_listed():
 
 def test_a_table_without_stages_disagrees_on_nothing():
     assert cohort.stage_disagreements(pd.DataFrame({"patient_id": ["p"]})).empty
-
-
-def test_the_shown_table_reads_in_words():
-    patients = pd.DataFrame({"g": ["a"] * 4 + ["b"] * 4, "hbv": [True] * 4 + [False] * 4})
-    shown = cohort.shown(cohort.table_one(patients, "g", ["hbv"]))
-    assert list(shown.index) == [
-        ("Patients", ""), ("HBV infection", ""), ("", "no"), ("", "yes")
-    ]  # fmt: skip
-    assert shown.loc[("HBV infection", ""), "p"] == "0.005"  # chi-square 8, one degree

@@ -36,15 +36,12 @@ def test_overall_survival_is_kaplan_meier(patients):
     assert curve.loc[[2.0, 4.0, 5.0], "survival"].tolist() == [0.5, 0.5, 0.5]
 
 
-def test_the_summary_counts_events_and_the_sentence_reads_them(patients):
+def test_the_summary_counts_events(patients):
     course = time_course(patients, "aggressive_pd")
     assert course.summary[["outcome", "n", "events"]].to_numpy().tolist() == [
         ["aggressive_pd", 4, 2],
         ["death", 4, 2],
     ]
-    assert course.sentence() == (
-        "**Aggressive progression** - all: 2 of 4. **Death** - all: 2 of 4."
-    )
 
 
 def test_where_death_is_the_endpoint_there_is_one_outcome(patients):

@@ -8,7 +8,6 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import survival
-from hcc_utils.study.vocabulary import label
 
 DEATH = "death"
 _CURVE = ["outcome", "group", "estimate", "months", "survival", "low", "high", "at_risk"]
@@ -51,17 +50,6 @@ class TimeCourse:
         known = self.curves["outcome"].unique()
         checks.one_of("outcome", outcome, known)
         return self.curves[self.curves["outcome"] == outcome]
-
-    def sentence(self) -> str:
-        """
-        What the curves say, its numbers read from the summary.
-
-        Returns
-        -------
-        str
-            One sentence an outcome.
-        """
-        return " ".join(_sentence(rows) for _, rows in self.summary.groupby("outcome", sort=False))
 
 
 def time_course(patients: pd.DataFrame, endpoint: str) -> TimeCourse:
@@ -118,15 +106,3 @@ def _summary(months: pd.Series, happened: pd.Series, group: pd.Series) -> pd.Dat
     table["p_value"] = survival.logrank(months, happened, group).p_value
     table.insert(0, "outcome", "")
     return table
-
-
-def _sentence(rows: pd.DataFrame) -> str:
-    outcome = label(rows["outcome"].iloc[0])
-    counts = "; ".join(f"{row.group}: {row.events} of {row.n}" for row in rows.itertuples())
-    p_value = rows["p_value"].iloc[0]
-    tested = "" if pd.isna(p_value) else f" Log-rank {_p_words(p_value)}."
-    return f"**{outcome}** - {counts}.{tested}"
-
-
-def _p_words(p_value: float) -> str:
-    return "p < .001" if p_value < 0.001 else f"p = {p_value:.3f}"

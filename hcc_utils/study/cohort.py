@@ -313,31 +313,6 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
     return pd.DataFrame(rows).reindex(columns=layout)
 
 
-def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """
-    Table 1 as a reader sees it: labels for names, p-values and SMD rounded, blanks for nothing.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        As `table_one` gives it.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Text, indexed by variable and level.
-    """
-    text = table.copy()
-    text["variable"] = [_LABELS.get(name) or vocabulary.label(name) for name in table["variable"]]
-    text.loc[table["variable"].duplicated(), "variable"] = ""
-    text["level"] = table["level"].astype(str).replace({"True": "yes", "False": "no"})
-    text["p_value"] = table["p_value"].map(lambda p: "<.001" if p < 0.001 else f"{p:.3f}")
-    text["smd"] = table["smd"].map("{:.2f}".format)
-    text = text.drop(columns="statistic").replace({"nan": ""}).fillna("")
-    return text.rename(columns={"p_value": "p", "smd": "SMD"}).set_index(["variable", "level"])
-
-
-_LABELS = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
 _TABLE_ONE: tuple[str, ...] = (
     *(name for name in vocabulary.BASELINE if name not in ("afp_ng_ml", "lesion_count")),
     "lesion_band",

@@ -134,10 +134,7 @@ def read_table(path: Path | str) -> pd.DataFrame:
     InputError
         If no stage has written it yet; the message names the notebook that does.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise checks.InputError(f"{path} is not there yet; {_writer(path.name)} writes it.")
-    return pd.read_csv(path, dtype=_TYPES, float_precision="round_trip")
+    return pd.read_csv(_there(Path(path)), dtype=_TYPES, float_precision="round_trip")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +179,42 @@ class Folder:
             One of the stage's own files.
         """
         write_table(table, self.own(name))
+
+    def read_json(self, name: str) -> dict[str, Any]:
+        """
+        What an earlier stage wrote for this centre as JSON.
+
+        Parameters
+        ----------
+        name : str
+            Such as ``models.json``.
+
+        Returns
+        -------
+        dict
+            Its content.
+
+        Raises
+        ------
+        InputError
+            If it is not there yet.
+        """
+        path = _there(self.path / name)
+        content: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return content
+
+    def write_json(self, content: dict[str, Any], name: str) -> None:
+        """
+        Nothing; the content stands in the centre's folder.
+
+        Parameters
+        ----------
+        content : dict
+            What JSON can hold.
+        name : str
+            One of the stage's own ``.json`` files.
+        """
+        write_json(content, self.own(name))
 
     def write_array(self, array: npt.NDArray[np.generic], name: str) -> None:
         """
@@ -251,6 +284,13 @@ def sha256(path: Path | str) -> str:
     """
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _there(path: Path) -> Path:
+    """The path, where its file was written."""
+    if not path.is_file():
+        raise checks.InputError(f"{path} is not there yet; {_writer(path.name)} writes it.")
+    return path
 
 
 def _writer(name: str) -> str:

@@ -1,0 +1,231 @@
+"""Tables and sentences for reading: every number in them is read from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.study.vocabulary import MODELS, label
+
+METRICS: dict[str, str] = {
+    "auc": "AUC",
+    "brier": "Brier score",
+    "calibration_intercept": "Calibration intercept",
+    "calibration_slope": "Calibration slope",
+    "sensitivity": "Sensitivity",
+    "specificity": "Specificity",
+    "ppv": "Positive predictive value",
+    "npv": "Negative predictive value",
+    "auc_difference": "Difference in AUC",
+    "nri": "NRI (continuous)",
+    "idi": "IDI",
+}
+NOTES: dict[str, str] = {
+    "one_class": "only events or only non-events: nothing can be estimated",
+    "too_few_events": "fewer than 10 events: no test, no headline",
+    "stacked_no_headline": "fitted on these patients' own scores: no headline",
+    "interval_ignores_refitting": "the interval leaves out the spread between folds: too narrow",
+    "threshold_may_be_chosen_here": "the threshold was chosen on these patients",
+}
+_VARIABLES = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
+
+
+def p_value(value: float) -> str:
+    """
+    A p-value as it is printed.
+
+    Parameters
+    ----------
+    value : float
+        In [0, 1], or missing.
+
+    Returns
+    -------
+    str
+        Such as "0.031", "<0.001", or nothing where it is missing.
+    """
+    if pd.isna(value):
+        return ""
+    return "<0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def interval(estimate: float, low: float, high: float, digits: int = 3) -> str:
+    """
+    An estimate with its interval as it is printed.
+
+    Parameters
+    ----------
+    estimate, low, high : float
+        The estimate and its limits, or missing.
+    digits : int, default 3
+        After the point.
+
+    Returns
+    -------
+    str
+        Such as "0.812 (0.744 to 0.866)"; "not estimable" where it is missing.
+    """
+    if pd.isna(estimate):
+        return "not estimable"
+    if pd.isna(low) or pd.isna(high):
+        return f"{estimate:.{digits}f} (no interval)"
+    return f"{estimate:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def table_one(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Table 1 in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `study.cohort.table_one` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by variable and level.
+    """
+    text = table.drop(columns="statistic").astype(object)
+    names = [_VARIABLES.get(name) or label(name) for name in table["variable"]]
+    text["variable"] = pd.Series(names).mask(table["variable"].duplicated(), "").to_numpy()
+    text["level"] = table["level"].replace({"True": "yes", "False": "no"})
+    text["p_value"] = table["p_value"].map(p_value)
+    text["smd"] = table["smd"].map(lambda smd: "" if pd.isna(smd) else f"{smd:.2f}")
+    text = text.where(text.notna(), "").rename(columns={"p_value": "p", "smd": "SMD"})
+    return text.set_index(["variable", "level"])
+
+
+def metrics(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The comparison's figures in a reader's words, in the order of evidence.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``metrics.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by figure and model.
+    """
+    return pd.DataFrame(
+        {
+            "figure": [METRICS.get(name, name) for name in table["metric"]],
+            "model": [_against(row) for row in table.itertuples()],
+            "estimate (95 % interval)": [
+                interval(row.estimate, row.low, row.high) for row in table.itertuples()
+            ],
+            "p": table["p_value"].map(p_value).to_numpy(),
+            "origin": table["origin"].str.replace("_", " ").to_numpy(),
+            "patients (events)": [f"{row.n} ({row.events})" for row in table.itertuples()],
+            "note": [note(words) for words in table["note"]],
+        }
+    ).set_index(["figure", "model"])
+
+
+def note(words: object) -> str:
+    """
+    The notes of ``metrics.csv`` in a reader's words.
+
+    Parameters
+    ----------
+    words : str or missing
+        Words of `evaluation.comparison`, joined by "; ".
+
+    Returns
+    -------
+    str
+        The same in sentences, joined by "; ".
+    """
+    known = str(words).split("; ") if isinstance(words, str) and words else []
+    return "; ".join(NOTES.get(word, word.replace("_", " ")) for word in known)
+
+
+def auc(table: pd.DataFrame) -> str:
+    """
+    What the models' AUCs are, in a sentence each.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``metrics.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = table[table["metric"] == "auc"]
+    lines = [
+        f"- **{label(row.model)}**, {row.origin.replace('_', ' ')}: AUC "
+        f"{interval(row.estimate, row.low, row.high)}, {row.n} patients, {row.events} events"
+        f"{f' ({note(row.note)})' if note(row.note) else ''}."
+        for row in rows.itertuples()
+    ]
+    return "\n".join(lines)
+
+
+def thresholds(counts: pd.DataFrame, frozen: Mapping[str, float]) -> str:
+    """
+    What each model's frozen threshold would do here, in a sentence each.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        Rows of ``threshold_counts.csv``.
+    frozen : Mapping of str to float
+        Each model's threshold; the nearest one of the table is read.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    return "\n".join(_at_threshold(counts, model, cut) for model, cut in frozen.items())
+
+
+def survival(summary: pd.DataFrame) -> str:
+    """
+    How many events each group had, with the test between the groups, in a sentence an outcome.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        Rows of ``survival_summary.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    lines = []
+    for outcome, rows in summary.groupby("outcome", sort=False):
+        counts = "; ".join(f"{row.group}: {row.events} of {row.n}" for row in rows.itertuples())
+        tested = p_value(rows["p_value"].iloc[0])
+        log_rank = f" Log-rank p {tested if tested.startswith('<') else f'= {tested}'}."
+        lines.append(f"- **{label(str(outcome))}**: {counts}.{log_rank if tested else ''}")
+    return "\n".join(lines)
+
+
+def _against(row: object) -> str:
+    """A model, or a model against another."""
+    model, comparator = getattr(row, "model"), getattr(row, "comparator")  # noqa: B009 - no types
+    return f"{label(model)} - {label(comparator)}" if comparator in MODELS else label(model)
+
+
+def _at_threshold(counts: pd.DataFrame, model: str, cut: float) -> str:
+    """One model's sentence."""
+    rows = checks.columns(counts, ["model", "threshold"], name="counts")
+    rows = rows[rows["model"] == model]
+    row = rows.loc[(rows["threshold"] - cut).abs().idxmin()]
+    high = int(row["true_positive"] + row["false_positive"])
+    events = int(row["true_positive"] + row["false_negative"])
+    everybody = high + int(row["false_negative"] + row["true_negative"])
+    return (
+        f"- **{label(model)}** at {row['threshold']:.0%}: {high} of {everybody} would be called "
+        f"high risk, with {int(row['true_positive'])} of the {events} events among them."
+    )

@@ -1,0 +1,94 @@
+"""Numbers in prose come from tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from hcc_utils.presentation import words
+from hcc_utils.study import cohort
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(0.0314, "0.031"), (0.0009, "<0.001"), (np.nan, "")], ids=str
+)
+def test_p_values_as_printed(value, text):
+    assert words.p_value(value) == text
+
+
+def test_an_estimate_that_is_missing_is_said_to_be():
+    assert words.interval(np.nan, np.nan, np.nan) == "not estimable"
+    assert words.interval(0.5, np.nan, np.nan) == "0.500 (no interval)"
+    assert words.interval(0.8, 0.7, 0.9, digits=2) == "0.80 (0.70 to 0.90)"
+
+
+def test_table_one_reads_in_words():
+    """Four with, four without: chi-square 8, one degree of freedom, p = .0047."""
+    patients = pd.DataFrame({"g": ["a"] * 4 + ["b"] * 4, "hbv": [True] * 4 + [False] * 4})
+    shown = words.table_one(cohort.table_one(patients, "g", ["hbv"]))
+    assert list(shown.index) == [
+        ("Patients", ""), ("HBV infection", ""), ("", "no"), ("", "yes")
+    ]  # fmt: skip
+    assert shown.iloc[1]["p"] == "0.005"
+    assert shown.iloc[3]["a"] == "4 (100%)"
+    assert shown.iloc[0]["SMD"] == ""
+
+
+@pytest.fixture
+def metrics():
+    columns = ["model", "comparator", "origin", "metric", "estimate", "low", "high", "p_value",
+               "n", "events", "note"]  # fmt: skip
+    rows = [
+        ("csd", "", "external", "auc", 0.8, 0.7, 0.9, np.nan, 32, 8, "too_few_events"),
+        ("csd", "cs", "external", "auc_difference", 0.1, 0.0, 0.2, 0.04, 32, 8, np.nan),
+    ]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def test_metrics_read_in_words(metrics):
+    shown = words.metrics(metrics)
+    assert list(shown.index) == [
+        ("AUC", "Model CSD"),
+        ("Difference in AUC", "Model CSD - Model CS"),
+    ]
+    assert shown["note"].tolist() == ["fewer than 10 events: no test, no headline", ""]
+    assert shown["patients (events)"].tolist() == ["32 (8)", "32 (8)"]
+
+
+def test_the_auc_is_said_with_its_origin_and_its_note(metrics):
+    assert words.auc(metrics) == (
+        "- **Model CSD**, external: AUC 0.800 (0.700 to 0.900), 32 patients, 8 events "
+        "(fewer than 10 events: no test, no headline)."
+    )
+
+
+def test_a_threshold_is_said_in_patients():
+    """At .30: 3 + 4 of 10 are high; 3 of 3 + 1 events are among them."""
+    counts = pd.DataFrame(
+        {
+            "model": "csd",
+            "threshold": [0.29, 0.30],
+            "true_positive": [4, 3],
+            "false_positive": [6, 4],
+            "false_negative": [0, 1],
+            "true_negative": [0, 2],
+        }
+    )
+    assert words.thresholds(counts, {"csd": 0.301}) == (
+        "- **Model CSD** at 30%: 7 of 10 would be called high risk, "
+        "with 3 of the 4 events among them."
+    )
+
+
+def test_survival_is_said_by_group():
+    summary = pd.DataFrame(
+        {
+            "outcome": "death",
+            "group": ["high", "low"],
+            "n": [4, 6],
+            "events": [3, 1],
+            "p_value": 0.0301,
+        }
+    )
+    assert words.survival(summary) == "- **Death**: high: 3 of 4; low: 1 of 6. Log-rank p = 0.030."
