@@ -9,7 +9,8 @@ import yaml
 from hcc_utils.study.manifest import Manifest
 
 HEADER = (
-    "PatNo,Age,Sex,Treatment,Size_cm,Cirrhosis,Capsule,Fusion,NiN,AFP,EHM,MVI,PD,PD_months,Dead,OS"
+    "PatNo,Age,Sex,Treatment,Size_cm,Cirrhosis,Capsule,Fusion,Inner,AFP,"
+    "EHM,MVI,PD,PD_months,Dead,OS"
 )
 ROWS = (
     "{id}1,61,1,R,3.2,yes,none,0,1,12.5,0,0,0,30,0,30",
@@ -32,7 +33,7 @@ CODEBOOK: dict[str, object] = {
             "codes": {"none": "absent", "broken": "non_intact", "intact": "intact"},
         },
         "fusion_lesion": {"column": "Fusion"},
-        "nodule_in_nodule": {"column": "NiN"},
+        "nodule_in_nodule": {"column": "Inner"},
         "afp_ng_ml": {"column": "AFP"},
         "extrahepatic_metastasis": {"column": "EHM"},
         "macrovascular_invasion": {"column": "MVI"},

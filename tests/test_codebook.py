@@ -73,8 +73,8 @@ def test_an_unknown_cell_has_no_meaning(tmp_path: Path) -> None:
         pytest.param("yes: true", "yes: 1", "codes.yes: must mean true or false", id="flag of 1"),
         pytest.param(
             "column: Sex",
-            "colum: Sex",
-            "codebook.yaml:4: columns.sex.colum: is not a key that is known here "
+            "col: Sex",
+            "codebook.yaml:4: columns.sex.col: is not a key that is known here "
             "(nearest: 'column').",
             id="unknown key",
         ),
@@ -134,7 +134,7 @@ def test_an_unknown_cell_has_no_meaning(tmp_path: Path) -> None:
             id="centre",
         ),
         pytest.param("{column: PatNo}", "PatNo", "columns.patient_id: must hold keys", id="word"),
-        pytest.param("missing:", "misssing:", "(nearest: 'missing')", id="misspelt missing"),
+        pytest.param("missing:", "missed:", "(nearest: 'missing')", id="misspelt missing"),
         pytest.param('["", n/a, 999]', "n/a", "missing: must be a list", id="missing a word"),
         pytest.param(
             "  sex:",

@@ -10,6 +10,7 @@ import pytest
 import small_study
 
 from hcc_utils import checks
+from hcc_utils.demo import hospitals, patients, study
 from hcc_utils.orchestration import contract
 from hcc_utils.study.manifest import Manifest
 
@@ -244,6 +245,24 @@ class TestWarnings:
         verdict = contract.check(study, tmp_path / "results")
         said = [str(warning) for warning in verdict.warnings["b"]]
         assert any("afp_ng_ml: 999 stands in several rows" in line for line in said), said
+
+
+def test_demo_passes(tmp_path: Path) -> None:
+    """The tiny demo's own tables and manifest, with an empty file for each patient's images."""
+    everyone, truth = patients.make("tiny")
+    hospitals.write(tmp_path, everyone, truth)
+    for row in everyone[everyone["has_ct"].astype(bool)].itertuples():
+        folder = tmp_path / row.centre / "dicom" / row.patient_id
+        folder.mkdir(parents=True)
+        (folder / "1.dcm").touch()
+    for name in hospitals.HOSPITALS:
+        (tmp_path / name / "roi").mkdir()
+        table = (tmp_path / name / "patients.csv").read_bytes()
+        sums = f"{hashlib.sha256(table).hexdigest()}  patients.csv\n"
+        (tmp_path / name / "SHA256SUMS").write_text(sums, "utf-8")
+    (tmp_path / "m.yaml").write_text(study.manifest_text(".", "tiny"), "utf-8")
+    verdict = contract.check(Manifest.read(tmp_path / "m.yaml"), tmp_path / "results")
+    assert verdict.accepted == ("hospital_c", "hospital_d", "hospital_e")
 
 
 @pytest.mark.real_data

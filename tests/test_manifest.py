@@ -135,9 +135,9 @@ def test_endpoints_have_a_flag_and_its_months() -> None:
         ),
         pytest.param(
             "    role: development",
-            "    role: developement",
+            "    role: develop",
             "m.yaml:13: centres.hospital_a.role: must be one of development, validation; "
-            "got 'developement' (nearest: 'development').",
+            "got 'develop' (nearest: 'development').",
             id="mistyped role",
         ),
         pytest.param("seed: 7", "seed: 7.5", "m.yaml:6: seed: must be a whole number.", id="7.5"),
@@ -169,7 +169,7 @@ def test_endpoints_have_a_flag_and_its_months() -> None:
             "  hospital_b:", "  development:", "centres.development: must not be one", id="folder"
         ),
         pytest.param(
-            "a/patients.csv", "a/patients.sav", "hospital_a.table: must be a .csv or", id="sav"
+            "a/patients.csv", "a/patients.dta", "hospital_a.table: must be a .csv or", id="dta"
         ),
         pytest.param(
             "b/patients.xlsx", "b/patients.csv", "m.yaml:20: centres.hospital_b.sheet", id="sheet"

@@ -12,6 +12,7 @@ import pytest
 import small_study
 
 from hcc_utils.checks import Problems
+from hcc_utils.demo import hospitals, patients, study
 from hcc_utils.study import manifest, tables, vocabulary
 from hcc_utils.study.codebook import Codebook
 
@@ -163,7 +164,7 @@ def _first(old: str, new: str) -> str:
             small_study.HEADER, "a/patients.csv: holds a header and no patient", id="head"
         ),
         pytest.param(
-            _SOUND.replace("NiN", "Age"), "csv:1: column 'Age': stands 2 times", id="twice a column"
+            _SOUND.replace("Inner", "Age"), "column 'Age': stands 2 times", id="a column twice"
         ),
         pytest.param(
             _SOUND.replace("Cirrhosis", "Cirhosis"),
@@ -391,6 +392,27 @@ def test_endpoint_and_its_time_are_needed(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted({n for names in tables.REQUIRED.values() for n in names}))
 def test_required_columns_are_words_of_the_vocabulary(name: str) -> None:
     assert name in vocabulary.VARIABLES
+
+
+@pytest.fixture(scope="module")
+def demo() -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The tiny demo's patients and their truth."""
+    return patients.make("tiny")
+
+
+@pytest.mark.parametrize("name", list(hospitals.HOSPITALS))
+def test_each_demo_hospital_is_read_back(
+    tmp_path: Path, demo: tuple[pd.DataFrame, pd.DataFrame], name: str
+) -> None:
+    """Each writes its table in words and units of its own; what is read is what was drawn."""
+    hospitals.write(tmp_path, *demo)
+    (tmp_path / "m.yaml").write_text(study.manifest_text("."), "utf-8")
+    found = tables.read(manifest.Manifest.read(tmp_path / "m.yaml"), name)
+    expected = demo[0][demo[0]["centre"] == name].reset_index(drop=True)
+    assert set(found) == set(expected)
+    pd.testing.assert_frame_equal(
+        found, expected[found.columns], check_dtype=False, rtol=1e-12, atol=0
+    )
 
 
 @pytest.mark.real_data

@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import openpyxl
@@ -18,7 +19,7 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.checks import Problem, Problems
 from hcc_utils.study.codebook import Codebook, Column, is_number, plain
-from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.manifest import Endpoint, Manifest
 
 PREDICTORS = ("diameter_mm", "cirrhosis", "capsule", "fusion_lesion", "nodule_in_nodule")
 
@@ -32,13 +33,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
 }
 
 MONTHS = "months_to_"
-EVENTS = (
-    "aggressive_pd",
-    "extrahepatic_metastasis",
-    "macrovascular_invasion",
-    "progression",
-    "death",
-)
+EVENTS: tuple[str, ...] = get_args(Endpoint)
 
 _SHOWN = 10  # lines a column and rule; a column of days for months would fill a book
 _LONGEST_MEDIAN_MONTHS = 240  # no cohort of liver cancer is followed for twenty years in the median
@@ -357,7 +352,7 @@ class _Reading:
         """Keep a problem for each row that is wrong, and a count where they are many."""
         column = self.codebook.columns[name]
         sources = [str(cells.name)] if cells is not None else list(column.columns)
-        said = f"column {' or '.join(map(repr, sources))} ({name})"
+        said = f"column {' or '.join(map(repr, sources)) or 'constant'} ({name})"
         lines = wrong.index[wrong.to_numpy(dtype=bool)]
         if len(lines):
             self.troubled.add(name)
