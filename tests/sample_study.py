@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import json
+import shutil
+import tempfile
 from pathlib import Path
 
 import nbformat
@@ -10,6 +14,7 @@ import pandas as pd
 from nbclient import NotebookClient
 from nbformat import v4
 
+from hcc_utils.orchestration import book
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 
@@ -68,7 +73,17 @@ def manifest(folder: Path, **changes: object) -> Manifest:
     return Manifest.model_validate(content | changes, context={"folder": str(folder)})
 
 
-def write(folder: Path) -> None:
+@functools.cache
+def with_book() -> Path:
+    """The sample's results with its book, made once for all tests; none may change them."""
+    folder = Path(tempfile.mkdtemp(prefix="hcc-sample-")) / "sample"
+    atexit.register(shutil.rmtree, folder.parent, ignore_errors=True)
+    write(folder)
+    book.build(folder, manifest(folder))
+    return folder
+
+
+def write(folder: Path, *, run: bool = True) -> None:
     """Executed notebooks and tables of development and hospital C; hospital D is refused."""
     verdicts = {
         "accepted": ["hospital_c"],
@@ -83,7 +98,7 @@ def write(folder: Path) -> None:
         results.write_table(_flow(centre), tables / "flow.csv")
         for stage in results.STAGES[:-1]:
             chapter(tables, stage, ["print('one sentence')"], run=False)
-        chapter(tables, "05_nomogram_dca", _FIGURES, run=centre == "hospital_c")
+        chapter(tables, "05_nomogram_dca", _FIGURES, run=run and centre == "hospital_c")
     results.write_table(_pooled(), folder / "pooled" / "pooled.csv")
     chapter(folder / "pooled", "07_pooled", ["print('one sentence')"], run=False)
 

@@ -27,7 +27,7 @@ from hcc_utils.study.progress import say
 from hcc_utils.study.vocabulary import MODELS, label
 
 SYNTHETIC_STAMP = "Synthetic data: no clinical meaning"
-INTERNAL_STAMP = "Made from patients' data: stays in this hospital. Not a medical device."
+INTERNAL_STAMP = "Made from real patients: stays in this hospital. Not a medical device."
 
 _FIGURES = [
     name
