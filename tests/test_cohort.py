@@ -66,6 +66,7 @@ def screened():
         "aggressive_pd": False,
         "death": False,
         "months_to_aggressive_pd": 20.0,
+        "months_to_death": 30.0,
     }
     faults = [
         {"diagnosis_basis": None},
@@ -84,8 +85,16 @@ def screened():
 def test_each_rule_excludes_its_patient(screened):
     kept, flow = cohort.eligible(screened)
     assert list(kept["patient_id"]) == ["p8"]
-    assert list(flow["excluded"]) == [0] + [1] * 8
-    assert list(flow["remaining"]) == list(range(9, 0, -1))
+    assert list(flow["excluded"]) == [0] + [1] * 8 + [0]
+    assert list(flow["remaining"]) == [*range(9, 0, -1), 1]
+
+
+@pytest.mark.parametrize("column", ["aggressive_pd", "months_to_aggressive_pd", "death"])
+def test_an_outcome_that_was_not_recorded_is_counted_out(screened, column):
+    patients = screened.iloc[[8]].astype({column: object}).assign(**{column: None})
+    kept, flow = cohort.eligible(patients)
+    assert kept.empty
+    assert flow["excluded"].iloc[-1] == 1
 
 
 @pytest.mark.parametrize(

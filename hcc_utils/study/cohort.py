@@ -86,7 +86,10 @@ RULES: tuple[Rule, ...] = (
 
 
 def eligible(
-    patients: pd.DataFrame, left_out: Mapping[str, str] | None = None
+    patients: pd.DataFrame,
+    left_out: Mapping[str, str] | None = None,
+    *,
+    endpoint: str = "aggressive_pd",
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     The patients who pass the paper's criteria, and the flow chart's table.
@@ -98,6 +101,8 @@ def eligible(
         that fails.
     left_out : mapping of str to str, optional
         Rules that this study does not apply, each with its reason.
+    endpoint : str, default "aggressive_pd"
+        The outcome's column. Who lacks it, death or their times leaves last, and is counted.
 
     Returns
     -------
@@ -119,7 +124,7 @@ def eligible(
         checks.one_of("a criterion left out", name, [rule.name for rule in RULES])
     rows = [_step(patients, "screened", "screened", patients.index[:0])]
     kept = patients
-    for rule in RULES:
+    for rule in (*RULES, _outcome_known(endpoint)):
         why_not = _why_not_applied(rule, kept, spared)
         leaves = kept.index[:0] if why_not else kept.index[rule.leaves(kept).to_numpy(dtype=bool)]
         rows.append(_step(kept, rule.name, f"{rule.reason}{why_not}", leaves))
@@ -127,6 +132,17 @@ def eligible(
     centres = list(dict.fromkeys(patients["centre"]))
     flow = pd.concat(rows).sort_values("centre", kind="stable", key=lambda c: c.map(centres.index))
     return kept.reset_index(drop=True), flow.reset_index(drop=True)
+
+
+def _outcome_known(endpoint: str) -> Rule:
+    """The rule that no study can leave out: what is analysed must have been recorded."""
+    needs = (endpoint, f"months_to_{endpoint}", "death", "months_to_death")
+    return Rule(
+        name="outcome_known",
+        reason="outcome, death or their times not recorded",
+        needs=needs,
+        leaves=lambda patients: patients[list(needs)].isna().any(axis=1),
+    )
 
 
 def _why_not_applied(rule: Rule, patients: pd.DataFrame, left_out: Mapping[str, str]) -> str:
@@ -458,4 +474,4 @@ def _smd_levels(counts: np.ndarray) -> float:
 
 def _yes(flags: pd.Series) -> pd.Series:
     """True where a flag is set; unknown counts as not set."""
-    return flags.fillna(False).astype(bool)
+    return flags.astype("boolean").fillna(value=False).astype(bool)

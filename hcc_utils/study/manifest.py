@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, overload
 
@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hcc_utils import checks
-from hcc_utils.study import results
+from hcc_utils.study import cohort, results
 from hcc_utils.study.document import Document, Key
 
 Endpoint = Literal[
@@ -31,7 +31,7 @@ Needed = Literal["table", "codebook"]
 Extra = Literal["dicom", "roi", "checksums"]
 
 # folders of results/<study>/ that are no centre's
-_RESERVED = ("development", "pooled", "bundle", "book", "book_src")
+_RESERVED = ("development", "pooled", "bundle", "book", "book_src", "fingerprints")
 
 
 def _name(text: str) -> str:
@@ -59,7 +59,16 @@ def _uid(text: str) -> str:
 
 def _chapter(text: str) -> str:
     """A notebook that a study can do without; the cohort is not one."""
-    allowed = results.STAGES[1:]
+    return _known(text, results.STAGES[1:])
+
+
+def _criterion(text: str) -> str:
+    """A rule of the cohort."""
+    return _known(text, [rule.name for rule in cohort.RULES])
+
+
+def _known(text: str, allowed: Sequence[str]) -> str:
+    """One of these words."""
     if text not in allowed:
         near = checks.nearest(text, allowed)
         raise ValueError(f"must be one of {', '.join(allowed)}{near}")
@@ -83,6 +92,7 @@ Words = Annotated[str, AfterValidator(_words)]
 Uid = Annotated[str, AfterValidator(_uid)]
 Location = Annotated[str, AfterValidator(_location)]
 Chapter = Annotated[str, AfterValidator(_chapter)]
+Criterion = Annotated[str, AfterValidator(_criterion)]
 
 
 class _Part(BaseModel):
@@ -94,7 +104,7 @@ class _Part(BaseModel):
 class Roi(_Part):
     """Who drew the lesions, and in which form they lie on disk."""
 
-    source: Literal["seg", "rtstruct", "nifti", "boxes"]
+    source: Literal["seg", "boxes"]
     path: Location
 
 
@@ -142,12 +152,13 @@ class Manifest(_Part):
     endpoint: Endpoint
     time_zero: Literal["initial treatment", "ct", "not stated"]
     seed: Annotated[int, Field(ge=0, lt=2**32)]
-    protocol: Literal["leak_free", "as_published"] = "leak_free"
+    protocol: Literal["leak_free"] = "leak_free"
     ethics: Words
     funding: Words
     data_root: Location
     centres: Annotated[dict[Name, Centre], Field(min_length=1)]
     chapters_left_out: dict[Chapter, Words] = {}
+    criteria_left_out: dict[Criterion, Words] = {}
     _source: Path = PrivateAttr(default=Path())
 
     @field_validator("data_root")
@@ -201,6 +212,22 @@ class Manifest(_Part):
     def validation(self) -> tuple[str, ...]:
         """Names of the centres that only see the frozen model."""
         return self._with_role("validation")
+
+    def hospitals(self, group: str) -> tuple[str, ...]:
+        """
+        The hospitals whose patients run together.
+
+        Parameters
+        ----------
+        group : str
+            ``development``, or one validation centre.
+
+        Returns
+        -------
+        tuple of str
+            All development hospitals, or that centre alone.
+        """
+        return self.development if group == "development" else (group,)
 
     def centre(self, name: str) -> Centre:
         """
