@@ -47,7 +47,8 @@ def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
     pandas.DataFrame
         One row a slice and lesion, by lesion and along the normal: ``sop_instance_uid``,
         ``lesion`` (1, 2, ... in the order of segments), ``row_min``, ``row_max``,
-        ``column_min``, ``column_max`` (inclusive, from 0), ``roi_source``. Frames without a marked pixel have none.
+        ``column_min``, ``column_max`` (inclusive, from 0), ``roi_source``. Frames without a
+        marked pixel have none.
 
     Raises
     ------

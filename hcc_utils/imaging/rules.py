@@ -66,7 +66,7 @@ def broken(patient_id: str, files: Sequence[Header]) -> list[str]:
     -------
     list of str
         Keys of `RULES`, the gravest first. What a series is comes before how it lies in space:
-        of a series that is not CT nothing more is said.
+        of one that is not a plain CT series nothing more is said.
     """
     kind = [rule for rule, breaks in _KIND.items() if breaks(files)]
     if kind:

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 import pydicom
 from pydicom.config import disable_value_validation
-from pydicom.uid import UID
+from pydicom.encaps import get_frame
+from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from hcc_utils import checks
 from hcc_utils.imaging import headers, parallel, rules
@@ -22,6 +23,7 @@ from hcc_utils.imaging.headers import Header, ImagingError
 
 Hounsfield = npt.NDArray[np.float32]
 
+_JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
 LOWEST_HU = -1024.0  # below air nothing is tissue: scanners write padding as -2000 or -3024
 COLUMNS: tuple[str, ...] = (
     "patient_id",
@@ -397,9 +399,17 @@ def _hounsfield(header: Header) -> Hounsfield:
 
 def _stored(dataset: Any) -> npt.NDArray[Any]:
     """Stored values without what the bits above BitsStored may hold (old overlays)."""
+    if dataset.file_meta.TransferSyntaxUID in _JPEG_LS and not _is_whole(dataset):
+        raise ValueError("its JPEG-LS stream ends early")  # CharLS would search for seconds
     stored: npt.NDArray[Any] = dataset.pixel_array
     spare = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
         raise ValueError(f"HighBit {dataset.HighBit} with BitsStored {dataset.BitsStored}")
     kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)  # with its sign
     return kept
+
+
+def _is_whole(dataset: Any) -> bool:
+    """Whether a compressed frame ends with its end marker."""
+    frame: bytes = get_frame(dataset.PixelData, 0, number_of_frames=1)
+    return frame.rstrip(b"\0").endswith(b"\xff\xd9")

@@ -140,20 +140,30 @@ def _crop(series: Series, box: dict[str, Any], margin: int) -> npt.NDArray[np.fl
 
 def _resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
     """The crop with `size` rows and columns."""
-    down, across = _weights(crop.shape[0], size), _weights(crop.shape[1], size)
-    resized: npt.NDArray[np.float32] = np.matmul(np.matmul(down, crop), across.T)
+    return _rows_resized(_rows_resized(crop, size).T, size).T
+
+
+def _rows_resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+    """The crop with `size` rows: weighted sums of the few that each one touches."""
+    # not a matrix product: its threads would fight with those of the other processes
+    touched, weights = _taps(len(crop), size)
+    resized = np.zeros((size, crop.shape[1]), np.float32)
+    for row, weight in zip(touched.T, weights.T, strict=True):
+        resized += weight[:, None] * crop[row]
     return resized
 
 
 @lru_cache(maxsize=512)
-def _weights(length: int, size: int) -> npt.NDArray[np.float32]:
-    """How much each of `length` pixels gives to each of `size`: a tent as wide as a step."""
+def _taps(length: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Which of `length` pixels each of `size` touches, and their weights: a tent a step wide."""
     step = length / size
-    centres = (np.arange(size) + 0.5) * step
-    apart = np.abs(centres[:, None] - (np.arange(length) + 0.5)) / max(step, 1.0)
-    tent = np.maximum(1 - apart, 0)
-    weights: npt.NDArray[np.float32] = (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
-    return weights
+    reach = max(step, 1.0)
+    centres = (np.arange(size)[:, None] + 0.5) * step
+    touched = np.floor(centres - reach) + np.arange(int(np.ceil(2 * reach)) + 1)
+    tent = np.maximum(1 - np.abs(touched + 0.5 - centres) / reach, 0)
+    tent[(touched < 0) | (touched >= length)] = 0
+    weights = (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
+    return touched.clip(0, length - 1).astype(np.intp), weights
 
 
 def _whole(hu: npt.NDArray[np.float32]) -> Pixels:
