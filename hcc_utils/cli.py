@@ -66,9 +66,20 @@ def demo(
     ] = False,
 ) -> None:
     """Make the demo study: five synthetic hospitals with real DICOM files and a known truth."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
     from hcc_utils.demo import study
 
-    study.make(out, size=size.value, seed=seed, free=free)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_screen) as bar:
+        task = bar.add_task("images of patients", total=None)
+        study.make(
+            out,
+            size=size.value,
+            seed=seed,
+            free=free,
+            progress=lambda done, total: bar.update(task, completed=done, total=total),
+        )
     _screen.print(f"The demo study: {out}", highlight=False, soft_wrap=True)
 
 

@@ -1,0 +1,139 @@
+"""The slices of a study's patients, hospital by hospital, and what a reader is shown of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.imaging import preprocessing, series, slices
+from hcc_utils.imaging.preprocessing import PROBLEMS, CohortSlices
+from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.progress import say
+
+
+def study_slices(
+    study: Manifest, patients: pd.DataFrame, *, margin_pixels: int, size: int
+) -> CohortSlices:
+    """
+    The lesion slices of these patients, each read from its own hospital's folders.
+
+    Parameters
+    ----------
+    study : Manifest
+        Names each hospital's DICOM folder, ROI and chosen series.
+    patients : pandas.DataFrame
+        One row a patient: ``patient_id``, ``centre`` and, where it was recorded, ``has_ct``.
+    margin_pixels : int
+        How far boxes are widened, in the CT's own pixels.
+    size : int
+        Rows and columns of a slice.
+
+    Returns
+    -------
+    CohortSlices
+        Of all hospitals, in the patients' order within each.
+
+    Raises
+    ------
+    InputError
+        If a hospital names no DICOM folder or no ROI.
+    """
+    checks.columns(patients, ["patient_id", "centre"], name="patients")
+    scanned = patients[patients["has_ct"].fillna(value=False)] if "has_ct" in patients else patients
+    parts = [
+        _of_hospital(study, str(name), list(rows["patient_id"]), margin_pixels, size)
+        for name, rows in scanned.groupby("centre", sort=False)
+    ]
+    return CohortSlices(
+        table=series.joined([part.table for part in parts], slices.COLUMNS),
+        pixels_hu=np.concatenate(
+            [np.empty((0, size, size), np.int16), *(p.pixels_hu for p in parts)]
+        ),
+        inventory=series.joined([part.inventory for part in parts], series.COLUMNS),
+        problems=series.joined([part.problems for part in parts], PROBLEMS),
+    )
+
+
+def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
+    """
+    How the series were scanned, by hospital's settings; no patient's row.
+
+    Parameters
+    ----------
+    inventory : pandas.DataFrame
+        Rows of ``inventory.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each tube voltage, kernel and status: ``series`` (how many), the range of
+        ``slice_spacing_mm`` and ``pixel_spacing_mm``, and the ``rules`` that were noticed.
+    """
+    groups = inventory.fillna({"kernel": "", "rules": ""}).groupby(
+        ["kvp", "kernel", "status", "rules"], dropna=False
+    )
+    return groups.agg(
+        series=("series_instance_uid", "size"),
+        slice_spacing_mm=("slice_spacing_mm", _range),
+        pixel_spacing_mm=("pixel_spacing_mm", _range),
+    ).reset_index()
+
+
+def middle_slices(table: pd.DataFrame, most: int) -> pd.DataFrame:
+    """
+    The middle slice of the first lesions, to be looked at.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``slices.csv``.
+    most : int
+        How many patients at most.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a patient, its index that of `table`: ``title`` (patient and height in mm).
+    """
+    first = list(dict.fromkeys(table["patient_id"]))[:most]
+    rows = [
+        table[table["patient_id"] == patient].sort_values("slice_z_mm").index for patient in first
+    ]
+    middle = table.loc[[index[len(index) // 2] for index in rows]]
+    titles = [f"{r.patient_id}, {r.slice_z_mm:.0f} mm" for r in middle.itertuples()]
+    return pd.DataFrame({"title": titles}, index=middle.index)
+
+
+def _of_hospital(
+    study: Manifest, name: str, patient_ids: list[str], margin_pixels: int, size: int
+) -> CohortSlices:
+    """One hospital's slices."""
+    centre, dicom, roi = study.centre(name), study.path(name, "dicom"), study.path(name, "roi")
+    if centre.roi is None or dicom is None or roi is None:
+        raise checks.InputError(
+            f"{name} names no dicom folder or no roi in the manifest; add both, or leave out "
+            f"chapter 02_preprocessing with its reason."
+        )
+    return preprocessing.cohort_slices(
+        patient_ids,
+        dicom,
+        centre.roi.source,
+        roi,
+        chosen_series=centre.series,
+        margin_pixels=margin_pixels,
+        size=size,
+        progress=lambda done, total: _tell(name, done, total),
+    )
+
+
+def _tell(name: str, done: int, total: int) -> None:
+    """Say how far, ten times in all."""
+    if done == total or done % max(total // 10, 1) == 0:
+        say(f"{name}: slices of {done} of {total} patients")
+
+
+def _range(values: pd.Series) -> str:
+    """The lowest and highest of some numbers."""
+    low, high = values.min(), values.max()
+    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
