@@ -140,6 +140,11 @@ class CombinedModel:
     recalibration: Recalibration
     note: str = ""
 
+    @property
+    def terms(self) -> dict[str, float]:
+        """The coefficients by model, as a nomogram takes them."""
+        return {"cs": self.cs, "d": self.d}
+
     def predict(self, cs: Scores, d: Scores) -> Scores:
         """
         Model CSD's scores, with the origin that they then have.
