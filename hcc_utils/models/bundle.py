@@ -1,0 +1,222 @@
+"""What leaves development for another hospital: the frozen models, in safetensors and JSON."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import safetensors
+import safetensors.torch
+import torch
+
+from hcc_utils import checks
+from hcc_utils.models.network import Network
+from hcc_utils.models.settings import Settings
+from hcc_utils.study import results
+
+WEIGHTS = "network.safetensors"
+RECORD = "bundle.json"
+_FORM = 1
+_OWN = ("form", "weights_sha256", "content_sha256")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bundle:
+    """
+    The frozen models and all that a new hospital needs to apply them.
+
+    Parameters
+    ----------
+    network : Network
+        The final network of Model D.
+    settings : Settings
+        Those it was trained with: layers and window.
+    preprocessing : dict
+        How slices were made, such as ``margin_pixels`` and ``size``.
+    clinical, combined : dict
+        Models CS and CSD, as their own modules write them.
+    thresholds : dict
+        The frozen cut of each model.
+    ranges : dict
+        Of each predictor in development.
+    baseline : dict
+        Of development: the case mix that a new centre is compared with.
+    training_centres : list of str
+        Whose patients the models have seen.
+    seed : int
+        The study's.
+    versions : dict
+        Of the software.
+    """
+
+    network: Network
+    settings: Settings
+    preprocessing: dict[str, Any]
+    clinical: dict[str, Any] = field(default_factory=dict)
+    combined: dict[str, Any] = field(default_factory=dict)
+    thresholds: dict[str, Any] = field(default_factory=dict)
+    ranges: dict[str, Any] = field(default_factory=dict)
+    baseline: dict[str, Any] = field(default_factory=dict)
+    training_centres: list[str] = field(default_factory=list)
+    seed: int = 0
+    versions: dict[str, Any] = field(default_factory=dict)
+
+    def write(self, folder: Path | str) -> None:
+        """
+        Nothing; the bundle stands in a folder, the record last.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or str
+            Where ``network.safetensors`` and ``bundle.json`` shall stand.
+
+        Raises
+        ------
+        InputError
+            If a weight is not finite.
+        """
+        weights = {n: w.detach().cpu().contiguous() for n, w in self.network.state_dict().items()}
+        _refuse_not_finite(weights, "the network")
+        folder = Path(folder)
+        with results.replacing(folder / WEIGHTS) as temporary:
+            safetensors.torch.save_file(weights, temporary)
+        content: dict[str, Any] = {
+            "form": _FORM,
+            "weights_sha256": results.sha256(folder / WEIGHTS),
+            **{part.name: getattr(self, part.name) for part in fields(self)},
+            "settings": asdict(self.settings),
+        }
+        del content["network"]
+        results.write_json(content | {"content_sha256": _hash(content)}, folder / RECORD)
+
+    @classmethod
+    def read(cls, folder: Path | str) -> Bundle:
+        """
+        A bundle, where nothing of it has changed since it was written.
+
+        Parameters
+        ----------
+        folder : pathlib.Path or str
+            Where it stands.
+
+        Returns
+        -------
+        Bundle
+            Ready to score.
+
+        Raises
+        ------
+        InputError
+            If a file is missing or unreadable, a byte of either has changed, or a weight is not
+            finite.
+        """
+        folder = Path(folder)
+        content = _content(folder / RECORD)
+        path = folder / WEIGHTS
+        if not path.is_file() or results.sha256(path) != content["weights_sha256"]:
+            raise checks.InputError(
+                f"{path} must be the file that {RECORD} was written with; it is missing or its "
+                f"SHA-256 differs. Copy the bundle again."
+            )
+        weights = safetensors.torch.load_file(path)
+        _refuse_not_finite(weights, str(path))
+        settings = _settings(content["settings"])
+        network = settings.network()
+        network.load_state_dict(weights)
+        kept = {name: value for name, value in content.items() if name not in _OWN}
+        return cls(**kept | {"network": network.eval(), "settings": settings})
+
+    def require_preprocessing(self, **made: object) -> None:
+        """
+        Nothing, where slices were made as those that the network learnt from.
+
+        Parameters
+        ----------
+        **made : object
+            How they were made, under the names in ``preprocessing``.
+
+        Raises
+        ------
+        InputError
+            If a value differs or is not said.
+        """
+        differ = [
+            f"{name} is {made.get(name)!r}, must be {needed!r}"
+            for name, needed in self.preprocessing.items()
+            if made.get(name) != needed
+        ]
+        if differ:
+            raise checks.InputError(
+                f"slices must be made as the bundle's were: {'; '.join(differ)}. "
+                f"Run notebook 02 again with the bundle's preprocessing."
+            )
+
+    def require_new_centres(self, patients: pd.DataFrame) -> None:
+        """
+        Nothing, where no patient is of a centre that the models were trained on.
+
+        Parameters
+        ----------
+        patients : pandas.DataFrame
+            With ``centre``.
+
+        Raises
+        ------
+        InputError
+            If one is: that patient's scores would not be external.
+        """
+        checks.columns(patients, ["centre"], name="patients")
+        seen = patients["centre"].isin(self.training_centres)
+        if seen.any():
+            raise checks.InputError(
+                f"the bundle was trained on {patients.loc[seen, 'centre'].iloc[0]!r}; "
+                f"{seen.sum()} of {len(patients)} patients are of its own centres, so their scores "
+                f"are not external. Use development's out-of-fold scores for them."
+            )
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The record, where it is whole."""
+    if not path.is_file():
+        raise checks.InputError(f"{path} is not there; `hcc freeze` writes a bundle.")
+    try:
+        content = json.loads(path.read_text("utf-8"))
+        said = content.pop("content_sha256")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise checks.InputError(f"{path} must be a bundle's record; it is not ({error}).") from None
+    if said != _hash(content):
+        raise checks.InputError(
+            f"{path} has been changed since it was written (its SHA-256 differs). "
+            f"Copy the bundle again; a changed model is a new model."
+        )
+    if content["form"] != _FORM:
+        raise checks.InputError(
+            f"{path} has the form {content['form']}; this version reads form {_FORM}."
+        )
+    return dict(content)
+
+
+def _hash(content: dict[str, Any]) -> str:
+    """A hash of the record, whatever its line breaks."""
+    text = json.dumps(content, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _settings(content: dict[str, Any]) -> Settings:
+    """Settings, their lists turned back into tuples."""
+    lists = {key: tuple(value) for key, value in content.items() if isinstance(value, list)}
+    return Settings(**content | lists)
+
+
+def _refuse_not_finite(weights: dict[str, torch.Tensor], where: str) -> None:
+    """Raise where a weight is missing or infinite."""
+    bad = [name for name, weight in weights.items() if not torch.isfinite(weight).all()]
+    if bad:
+        raise checks.InputError(
+            f"every weight must be finite; in {where} {len(bad)} of {len(weights)} tensors are "
+            f"not, first {bad[0]!r}. The training has failed or the file is damaged."
+        )

@@ -1,0 +1,127 @@
+"""All that the training of a network may vary, and three profiles of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hcc_utils import checks
+from hcc_utils.models.network import DROPOUT, FILTERS, STRIDES, Network
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """
+    What one training is told; every default is ours, for the paper prints none of them.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes at most.
+    slices_per_epoch : int or None
+        Slices drawn for a pass; None for as many as there are.
+    patience : int
+        Passes without a lower loss on the inner split before training stops.
+    inner_share : float
+        Share of the training patients on whom the epoch is chosen.
+    batch_size : int
+        Slices a step.
+    learning_rate : float
+        Highest rate of AdamW; it falls along a half cosine to nothing.
+    weight_decay : float
+        Of AdamW.
+    filters, strides : tuple of int
+        One for the C_Block, one for each R_Block.
+    dropout : float
+        Share of features left out in training.
+    window_centre_hu, window_width_hu : float
+        The display window that becomes [0, 1].
+    shift_share : float
+        Largest shift, as a share of the slice's side.
+    shear, zoom : float
+        Largest shear (pixels a pixel) and largest zoom in or out (0.1: 0.9 to 1.1).
+    rotation_degrees : float
+        Largest rotation.
+    noise_sd : float
+        SD of the noise, on the windowed scale.
+    noise_rate : float
+        Share of slices that receive it, the same for both outcomes.
+    seed : int
+        Decides weights, draws, augmentation and dropout.
+    threads : int
+        Threads of one training; results repeat bit by bit at one number of threads.
+    processes : int
+        Networks trained at a time.
+
+    Raises
+    ------
+    InputError
+        If a value means no training.
+    """
+
+    epochs: int = 20
+    slices_per_epoch: int | None = None
+    patience: int = 8
+    inner_share: float = 0.2
+    batch_size: int = 32
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    filters: tuple[int, ...] = FILTERS
+    strides: tuple[int, ...] = STRIDES
+    dropout: float = DROPOUT
+    window_centre_hu: float = 75.0
+    window_width_hu: float = 350.0
+    shift_share: float = 0.08
+    shear: float = 0.1
+    zoom: float = 0.1
+    rotation_degrees: float = 15.0
+    noise_sd: float = 0.03
+    noise_rate: float = 0.5
+    seed: int = 20240501
+    threads: int = 1
+    processes: int = 2
+
+    def __post_init__(self) -> None:
+        """Refuse values no training could mean."""
+        for name in ("epochs", "patience", "batch_size", "threads", "processes"):
+            _at_least(name, getattr(self, name), 1)
+        for name in ("learning_rate", "window_width_hu"):
+            if not getattr(self, name) > 0:
+                raise checks.InputError(f"{name} must be above 0; got {getattr(self, name)}.")
+        for name in ("weight_decay", "shift_share", "shear", "rotation_degrees", "noise_sd"):
+            _at_least(name, getattr(self, name), 0)
+        checks.probabilities("noise_rate", [self.noise_rate])
+        if not 0 <= self.zoom < 1:
+            raise checks.InputError(f"zoom must be in [0, 1); got {self.zoom}.")
+        if not 0 < self.inner_share <= 0.5:
+            raise checks.InputError(f"inner_share must be in (0, 0.5]; got {self.inner_share}.")
+        if self.slices_per_epoch is not None:
+            _at_least("slices_per_epoch", self.slices_per_epoch, self.batch_size)
+
+    @property
+    def window_low_hu(self) -> float:
+        """What becomes 0 in the windowed slice, in Hounsfield units."""
+        return self.window_centre_hu - self.window_width_hu / 2
+
+    def network(self) -> Network:
+        """
+        A network with these layers and fresh weights.
+
+        Returns
+        -------
+        Network
+            Not yet trained.
+        """
+        return Network(filters=self.filters, strides=self.strides, dropout=self.dropout)
+
+
+def _at_least(name: str, value: float, lowest: float) -> None:
+    """Raise where a setting is below its lowest value."""
+    if not value >= lowest:
+        raise checks.InputError(f"{name} must be at least {lowest}; got {value}.")
+
+
+PROFILES: dict[str, Settings] = {
+    "tiny": Settings(epochs=2, slices_per_epoch=128, processes=1, threads=2),
+    "fast": Settings(epochs=8, slices_per_epoch=1500, patience=4),
+    "full": Settings(epochs=25),
+}

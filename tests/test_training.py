@@ -1,0 +1,300 @@
+"""Training: learns what is there, nothing where nothing is, and never from whom it scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from hcc_utils.checks import InputError
+from hcc_utils.evaluation import discrimination
+from hcc_utils.models import fitting, folds, training
+from hcc_utils.models.fitting import Cases, Job
+
+QUICK = training.Settings(
+    epochs=3,
+    slices_per_epoch=48,
+    batch_size=16,
+    filters=(4, 4, 4),
+    strides=(4, 4, 2),
+    dropout=0.0,
+    learning_rate=1e-2,
+    threads=1,
+    processes=1,
+)
+Study = tuple[np.ndarray, pd.DataFrame, pd.DataFrame]
+
+
+def silent(line: str) -> None:
+    """Nobody waits."""
+
+
+def study(*, planted: bool = True, n_patients: int = 40, per_patient: int = 3) -> Study:
+    """Patients of whom half have the event; where it is planted, their slices are rougher."""
+    draw = np.random.default_rng(1)
+    event = np.arange(n_patients) % 2 == 0
+    rough = np.where(event & planted, 60, 20).repeat(per_patient)[:, None, None]
+    pixels = draw.normal(75, rough, (n_patients * per_patient, 128, 128)).astype(np.int16)
+    patients = pd.DataFrame(
+        {
+            "patient_id": [f"P{n:02d}" for n in range(n_patients)],
+            "centre": "hospital_a",
+            "aggressive_pd": event,
+        }
+    )
+    slices = pd.DataFrame({"patient_id": patients["patient_id"].repeat(per_patient)})
+    return pixels, slices, patients
+
+
+def weights(network: torch.nn.Module) -> torch.Tensor:
+    """All of a network in one row."""
+    return torch.cat([value.double().flatten() for value in network.state_dict().values()])
+
+
+def test_learns_what_is_planted(tmp_path: Path) -> None:
+    """Noise of SD 60 against 20 HU: any working network tells them apart."""
+    pixels, slices, patients = study()
+    fold = folds.assign(patients, seed=1)
+    scores, curves = training.cross_fit(
+        pixels,
+        slices,
+        patients,
+        fold,
+        replace(QUICK, slices_per_epoch=320),
+        tmp_path,
+        progress=silent,
+    )
+    assert discrimination.auc(scores.table["event"], scores.table["score"]).auc > 0.9
+    assert set(scores.table["origin"]) == {"out_of_fold"}
+    assert scores.table["fold"].tolist() == fold.tolist()
+    assert set(curves["network"]) == {"fold0", "fold1", "fold2", "fold3", "fold4"}
+
+
+def test_finds_nothing_where_nothing_is(tmp_path: Path) -> None:
+    """At 100 patients the AUC's standard error is about .058: within three of .5."""
+    pixels, slices, patients = study(planted=False, n_patients=100, per_patient=1)
+    fold = folds.assign(patients, seed=1)
+    scores, _ = training.cross_fit(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
+    auc = discrimination.auc(scores.table["event"], scores.table["score"])
+    assert abs(auc.auc - 0.5) < 3 * 0.058
+
+
+def test_what_is_scored_changes_no_weight(tmp_path: Path) -> None:
+    """Other slices and other outcomes in fold 0: its network, and no other's, stays the same."""
+    pixels, slices, patients = study()
+    fold = folds.assign(patients, seed=1)
+    left_out = np.isin(slices["patient_id"], patients["patient_id"][fold == 0])
+    changed = np.where(left_out[:, None, None], pixels[::-1], pixels)
+    turned = patients.assign(aggressive_pd=patients["aggressive_pd"] ^ (fold == 0))
+    kept = {}
+    for folder, images, table in (("a", pixels, patients), ("b", changed, turned)):
+        training.cross_fit(images, slices, table, fold, QUICK, tmp_path / folder, progress=silent)
+        names = sorted((tmp_path / folder).glob("fold*.safetensors"))
+        kept[folder] = [name.read_bytes() for name in names]
+    assert [a == b for a, b in zip(kept["a"], kept["b"], strict=True)] == [True] + 4 * [False]
+
+
+def test_no_job_scores_whom_it_learns_from() -> None:
+    with pytest.raises(InputError, match=r"would score 1 patient\(s\) it learns from"):
+        Job(name="fold0", learns=np.array([0, 1, 2]), scores=np.array([2, 3]))
+
+
+def test_nested_never_sees_the_outer_fold(tmp_path: Path) -> None:
+    """Scores inside outer fold 0's loop do not change with fold 0's slices and outcomes."""
+    pixels, slices, patients = study(n_patients=24, per_patient=1)
+    settings = replace(QUICK, epochs=1, slices_per_epoch=16, inner_share=0.5)
+    fold = folds.assign(patients, n_folds=2, seed=1)
+    left_out = np.isin(slices["patient_id"], patients["patient_id"][fold == 0])
+    changed = np.where(left_out[:, None, None], pixels[::-1], pixels)
+    first, curves = training.nested(
+        pixels, slices, patients, fold, settings, tmp_path / "a", progress=silent
+    )
+    other, _ = training.nested(
+        changed, slices, patients, fold, settings, tmp_path / "b", progress=silent
+    )
+    assert curves["network"].nunique() == 4
+    assert set(first[0].table["patient_id"]) == set(patients["patient_id"][fold != 0])
+    assert first[0].table.equals(other[0].table)
+    assert not first[1].table.equals(other[1].table)
+
+
+def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """Stopped after the second of three epochs, as by a signal, and called again."""
+
+    class Stop(Exception):
+        """As Ctrl-C."""
+
+    said: list[str] = []
+
+    def stop_after_two(line: str) -> None:
+        said.append(line)
+        if len(said) == 3:
+            raise Stop
+
+    given = study()
+    whole, curve = training.refit(*given, QUICK, tmp_path / "whole", progress=silent)
+    with pytest.raises(Stop):
+        training.refit(*given, QUICK, tmp_path / "cut", progress=stop_after_two)
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["final.partial.safetensors"]
+    later: list[str] = []
+    again, curve_again = training.refit(*given, QUICK, tmp_path / "cut", progress=later.append)
+    assert len(later) == 1
+    assert torch.equal(weights(again), weights(whole))
+    assert curve_again.equals(curve)
+
+
+def test_finished_network_is_found_again(tmp_path: Path) -> None:
+    given = study()
+    first, curve = training.refit(*given, QUICK, tmp_path, progress=silent)
+    said: list[str] = []
+    again, curve_again = training.refit(*given, QUICK, tmp_path, progress=said.append)
+    assert said == []
+    assert torch.equal(weights(again), weights(first))
+    assert curve_again.equals(curve)
+
+
+@pytest.mark.parametrize("what", ["settings", "pixel", "outcome", "name", "damage"])
+def test_another_training_is_trained_anew(tmp_path: Path, what: str) -> None:
+    pixels, slices, patients = study()
+    settings = replace(QUICK, epochs=1)
+    training.refit(pixels, slices, patients, settings, tmp_path, progress=silent)
+    if what == "settings":
+        settings = replace(settings, seed=2)
+    elif what == "pixel":
+        pixels[0, 0, 0] += 1
+    elif what == "outcome":
+        patients["aggressive_pd"] = ~patients["aggressive_pd"]
+    elif what == "name":
+        patients["patient_id"], slices["patient_id"] = (
+            table["patient_id"].str.lower() for table in (patients, slices)
+        )
+    else:
+        path = tmp_path / "final.safetensors"
+        path.write_bytes(path.read_bytes()[:-1] + b"x")
+    said: list[str] = []
+    training.refit(pixels, slices, patients, settings, tmp_path, progress=said.append)
+    assert len(said) == 1
+
+
+def test_two_processes_give_what_one_gives(tmp_path: Path) -> None:
+    pixels, slices, patients = study(n_patients=12, per_patient=1)
+    settings = replace(QUICK, epochs=1, slices_per_epoch=16, inner_share=0.5)
+    fold = folds.assign(patients, n_folds=2, seed=1)
+    tables = [
+        training.cross_fit(
+            pixels,
+            slices,
+            patients,
+            fold,
+            replace(settings, processes=processes),
+            tmp_path / str(processes),
+            progress=silent,
+        )[0].table
+        for processes in (1, 2)
+    ]
+    assert tables[0].equals(tables[1])
+
+
+def test_score_is_the_mean_of_the_slices(tmp_path: Path) -> None:
+    """Slices in any order; those of patients who are not asked for are left aside."""
+    pixels, slices, patients = study(n_patients=4)
+    torch.manual_seed(0)
+    network = QUICK.network()
+    each = fitting.slice_scores(network, pixels, QUICK)
+    order = np.random.default_rng(0).permutation(len(slices))
+    asked = patients.iloc[[3, 1]]
+    scores = training.scores(network, pixels[order], slices.iloc[order], asked, QUICK)
+    assert scores.table["score"].tolist() == pytest.approx([each[9:].mean(), each[3:6].mean()])
+    assert set(scores.table["origin"]) == {"external"}
+
+
+def test_draws_are_balanced_by_outcome_and_by_patient() -> None:
+    """
+    One event with 1 slice, two non-events with 1 and 3 slices.
+
+    Half the chance to the event: 1/2. Half of the other half to each non-event: 1/4, and
+    1/12 for each of three slices; the weights are those times 2.
+    """
+    patients = pd.DataFrame({"event": [True, False, False]})
+    cases = Cases(np.empty((5, 128, 128), np.int16), np.array([0, 1, 2, 2, 2]), patients)
+    weight = fitting._balanced(cases, np.arange(5))
+    assert (weight / 2).tolist() == pytest.approx([1 / 2, 1 / 4, 1 / 12, 1 / 12, 1 / 12])
+
+
+def test_window_by_hand() -> None:
+    """Centre 75, width 350: -100 HU is 0, 75 is 1/2, 250 is 1, and beyond is clipped."""
+    pixels = torch.tensor([-1000, -100, 75, 250, 3000], dtype=torch.int16).reshape(5, 1, 1)
+    assert fitting.windowed(pixels, QUICK).flatten().tolist() == pytest.approx([0, 0, 0.5, 1, 1])
+
+
+def test_augmentation_of_nothing_changes_nothing() -> None:
+    still = replace(QUICK, shift_share=0, shear=0, zoom=0, rotation_degrees=0, noise_rate=0)
+    images = torch.rand(3, 1, 128, 128)
+    torch.testing.assert_close(fitting.augmented(images, still), images, atol=1e-4, rtol=0)
+
+
+def test_noise_has_its_rate_and_its_size() -> None:
+    """Of 400 flat images half are noisy (SE .025), with an SD of 0.03 (SE of the mean < 1e-4)."""
+    settings = replace(QUICK, noise_rate=0.5, noise_sd=0.03)
+    torch.manual_seed(0)
+    sd = fitting.augmented(torch.full((400, 1, 128, 128), 0.5), settings).std(dim=(1, 2, 3))
+    noisy = sd > 1e-3
+    assert noisy.double().mean().item() == pytest.approx(0.5, abs=0.1)
+    assert sd[noisy].mean().item() == pytest.approx(0.03, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"epochs": 0}, "epochs must be at least 1; got 0", id="epochs"),
+        pytest.param({"learning_rate": -1.0}, "learning_rate must be above 0", id="rate"),
+        pytest.param({"noise_rate": 1.2}, "noise_rate must hold probabilities", id="noise"),
+        pytest.param({"inner_share": 0.9}, r"inner_share must be in \(0, 0.5\]", id="inner"),
+        pytest.param({"slices_per_epoch": 3}, "slices_per_epoch must be at least 16", id="slices"),
+    ],
+)
+def test_settings_of_no_training_are_named(change: dict[str, object], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        replace(QUICK, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param("float", "pixels_hu must be int16", id="not int16"),
+        pytest.param("short", "for each of the 119 rows", id="a row too few"),
+        pytest.param("without", "1 of 40 have none, first 'P07'", id="patient with no slice"),
+        pytest.param("twice", "'P00' stands twice", id="patient twice"),
+    ],
+)
+def test_bad_input_is_named(tmp_path: Path, change: str, message: str) -> None:
+    pixels, slices, patients = study()
+    if change == "float":
+        pixels = pixels.astype(float)
+    elif change == "short":
+        slices = slices.iloc[:-1]
+    elif change == "without":
+        slices = slices.replace("P07", "P08")
+    else:
+        patients = pd.concat([patients, patients.iloc[[0]]])
+    with pytest.raises(InputError, match=message):
+        training.refit(pixels, slices, patients, QUICK, tmp_path, progress=silent)
+
+
+def test_folds_that_skip_a_number_are_named(tmp_path: Path) -> None:
+    pixels, slices, patients = study()
+    fold = np.arange(40) % 2 * 2
+    with pytest.raises(InputError, match=r"fold must hold 0, 1, .* it holds \[0, 2\]"):
+        training.cross_fit(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
+
+
+def test_profiles_are_the_same_method() -> None:
+    """Only the work differs: passes, patience, slices a pass, and how it is shared out."""
+    work = {"epochs", "patience", "slices_per_epoch", "threads", "processes"}
+    full = vars(training.PROFILES["full"])
+    for profile in training.PROFILES.values():
+        assert {name for name in full if vars(profile)[name] != full[name]} <= work
