@@ -10,7 +10,7 @@ import pytest
 import sample_study
 
 from hcc_utils import checks
-from hcc_utils.orchestration import book
+from hcc_utils.orchestration import book, book_pages
 from hcc_utils.study import results
 
 
@@ -100,14 +100,14 @@ def test_real_data_without_a_network_chapter(changed):
 def test_few_events_stay_off_the_front_page(changed):
     table = results.read_table(changed / "hospital_c" / "metrics.csv")
     results.write_table(table.assign(events=9), changed / "hospital_c" / "metrics.csv")
-    assert book._auc_cells(changed / "hospital_c") == "9 of 96 | — | — | —"
+    assert book_pages.auc_cells(changed / "hospital_c") == "9 of 96 | — | — | —"
 
 
 def test_scores_of_fitted_patients_stay_off_the_front_page(changed):
     table = results.read_table(changed / "development" / "metrics.csv")
     table.loc[table["model"] == "csd", "origin"] = "stacked"
     results.write_table(table, changed / "development" / "metrics.csv")
-    assert book._auc_cells(changed / "development").endswith("0.75 (0.64 to 0.83) | —")
+    assert book_pages.auc_cells(changed / "development").endswith("0.75 (0.64 to 0.83) | —")
 
 
 def spoil(tables: Path, stage: str, **cell: object) -> None:

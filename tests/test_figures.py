@@ -216,7 +216,6 @@ def test_flow_of_two_hospitals_is_added_up():
     ("table", "message"),
     [
         pytest.param(ROC.drop(columns="model"), "lacks 1 column", id="column missing"),
-        pytest.param(ROC.head(0), "nothing to draw", id="no rows"),
         pytest.param(
             ROC.assign(patient_id="x"), "leave the column 'patient_id' out", id="patients"
         ),
@@ -225,3 +224,18 @@ def test_flow_of_two_hospitals_is_added_up():
 def test_bad_input_is_named(table, message):
     with pytest.raises(checks.InputError, match=message):
         figures.roc(table)
+
+
+def test_without_rows_the_figure_says_so():
+    """With one class only a model has no curve: a page says it, and goes on."""
+    for name, table in (("roc", ROC), ("calibration", CALIBRATION), ("learning_curves", LEARNING)):
+        figure = getattr(figures, name)(table.head(0))
+        assert "nothing to draw" in figure.layout.meta["alt"]
+        assert "Nothing to draw" in figure.layout.annotations[0].text
+
+
+def test_forest_says_what_was_not_estimated():
+    none = METRICS.head(2).assign(estimate=[0.5, None], low=[0.4, None], high=[0.6, None])
+    figure = figures.forest(none)
+    assert "Model CSD not estimated" in figure.layout.meta["alt"]
+    assert list(figure.layout.yaxis.categoryarray) == ["Model CSD", "Model CS"]

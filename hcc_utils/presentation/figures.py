@@ -12,9 +12,10 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from hcc_utils import checks
+from hcc_utils.presentation.words import METRICS
 from hcc_utils.study.vocabulary import MODELS, label
 
-BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY = (
+BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
     "#0072B2",
     "#E69F00",
     "#009E73",
@@ -25,28 +26,19 @@ BLUE, ORANGE, GREEN, VERMILLION, PURPLE, SKY, GREY = (
 )
 """Okabe and Ito's colours, which colour-blind people can tell apart, and a grey."""
 
-_ORDER = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-_COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILLION}
+_ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
+_COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
 
-METRICS: dict[str, tuple[str, float | None]] = {
-    "auc": ("AUC (0.5 is chance)", 0.5),
-    "auc_difference": ("Difference in AUC", 0.0),
-    "brier": ("Brier score (lower is better)", None),
-    "calibration_intercept": ("Calibration intercept (0 is best)", 0.0),
-    "intercept": ("Calibration intercept (0 is best)", 0.0),
-    "calibration_slope": ("Calibration slope (1 is best)", 1.0),
-    "slope": ("Calibration slope (1 is best)", 1.0),
-    "ici": ("Integrated calibration index (lower is better)", 0.0),
-    "sensitivity": ("Sensitivity", None),
-    "specificity": ("Specificity", None),
-    "ppv": ("Positive predictive value", None),
-    "npv": ("Negative predictive value", None),
-    "nri": ("Net reclassification improvement", 0.0),
-    "idi": ("Integrated discrimination improvement", 0.0),
-    "net_benefit": ("Net benefit (true positives per patient)", 0.0),
+_REFERENCE: dict[str, tuple[str, float]] = {
+    "auc": ("0.5 is chance", 0.5),
+    "auc_difference": ("0 is none", 0.0),
+    "calibration_intercept": ("0 is best", 0.0),
+    "calibration_slope": ("1 is best", 1.0),
+    "nri": ("0 is none", 0.0),
+    "idi": ("0 is none", 0.0),
 }
-"""Each metric's words for an axis, and the value where a line of reference is drawn."""
+"""Where a forest plot draws a line to compare with, and what it means."""
 
 
 def flow_chart(flow: pd.DataFrame) -> go.Figure:
@@ -64,7 +56,8 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
     plotly.graph_objects.Figure
         A box for those who remain after each step, and one beside it for those left out.
     """
-    _table(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow")
+    if _empty(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow"):
+        return _nothing("Flow chart of patients")
     steps = flow.groupby(["step", "reason"], sort=False, as_index=False)[
         ["excluded", "remaining"]
     ].sum()
@@ -107,7 +100,8 @@ def roc(roc_table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> go.Figu
         True against false positive rate.
     """
     needed = ["model", "origin", "false_positive_rate", "true_positive_rate"]
-    _table(roc_table, needed, "roc_table")
+    if _empty(roc_table, needed, "roc_table"):
+        return _nothing("ROC curves")
     figure, said = go.Figure(), []
     figure.add_scatter(**_reference([0, 1], [0, 1], "No discrimination"))
     several = len(roc_table["origin"].unique()) > 1
@@ -150,14 +144,15 @@ def forest(table: pd.DataFrame) -> go.Figure:
     InputError
         If the rows are of several metrics, which cannot share an axis.
     """
-    _table(table, ["metric", "model", "estimate", "low", "high"], "table")
+    if _empty(table, ["metric", "model", "estimate", "low", "high"], "table"):
+        return _nothing("Forest plot")
     found = [str(metric) for metric in table["metric"].unique()]
     if len(found) != 1:
         raise checks.InputError(
             f"a forest plot shows one metric; the table has {len(found)}: {', '.join(found)}. "
             "Give the rows of one."
         )
-    table = table.assign(row=list(_row_names(table))).dropna(subset=["low", "high"])
+    table = table.assign(row=list(_row_names(table)))
     figure, said = go.Figure(), []
     for model, rows in table.groupby("model", sort=False):
         figure.add_scatter(
@@ -175,12 +170,17 @@ def forest(table: pd.DataFrame) -> go.Figure:
             },
         )
         said += [f"{row.row} {_interval(row)}" for row in rows.itertuples()]
-    words, reference = METRICS.get(found[0], (_sentence(found[0]), None))
-    if reference is not None:
+    words = METRICS.get(found[0], _sentence(found[0]))
+    ends = pd.concat([table["low"], table["high"]])
+    if found[0] in _REFERENCE:
+        meaning, reference = _REFERENCE[found[0]]
+        words = f"{words} ({meaning})"
+        ends = pd.concat([ends, pd.Series([reference])])
         figure.add_vline(reference, line={"color": GREY, "dash": "dot", "width": 1})
-    ends = [table["low"].min(), table["high"].max(), *([] if reference is None else [reference])]
-    margin = 0.04 * (max(ends) - min(ends))
-    figure.update_xaxes(title=words, range=[min(ends) - margin, max(ends) + margin])
+    margin = 0.04 * (ends.max() - ends.min()) or 0.1
+    figure.update_xaxes(title=words)
+    if ends.notna().any():
+        figure.update_xaxes(range=[ends.min() - margin, ends.max() + margin])
     figure.update_yaxes(
         categoryorder="array", categoryarray=table["row"][::-1].tolist(), automargin=True
     )
@@ -202,7 +202,8 @@ def calibration(calibration_table: pd.DataFrame) -> go.Figure:
         A line with its band for each model; on the diagonal predicted equals observed.
     """
     needed = ["model", "risk", "observed", "low", "high"]
-    _table(calibration_table, needed, "calibration_table")
+    if _empty(calibration_table, needed, "calibration_table"):
+        return _nothing("Calibration curves")
     figure, said = go.Figure(), []
     figure.add_scatter(**_reference([0, 1], [0, 1], "Predicted = observed"))
     for model, rows in calibration_table.groupby("model", sort=False):
@@ -240,7 +241,8 @@ def decision_curve(table: pd.DataFrame) -> go.Figure:
     plotly.graph_objects.Figure
         A line for each model, and one each for intervening in all and in none.
     """
-    _table(table, ["model", "threshold", "strategy", "net_benefit"], "table")
+    if _empty(table, ["model", "threshold", "strategy", "net_benefit"], "table"):
+        return _nothing("Decision curves")
     figure, said = go.Figure(), []
     first = table["model"] == table["model"].iloc[0]
     for strategy, words in (("all", "Intervene in all"), ("none", "Intervene in none")):
@@ -290,7 +292,8 @@ def survival(table: pd.DataFrame) -> go.Figure:
         If the rows are of several outcomes or several kinds of estimate.
     """
     needed = ["outcome", "group", "months", "survival", "low", "high", "at_risk"]
-    _table(table, needed, "table")
+    if _empty(table, needed, "table"):
+        return _nothing("Curves over time")
     kinds = table[[column for column in ("outcome", "estimate") if column in table]]
     if len(kinds.drop_duplicates()) != 1:
         raise checks.InputError(
@@ -353,7 +356,8 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
     plotly.graph_objects.Figure
         Two panels, a line for each network.
     """
-    _table(table, ["network", "epoch", "loss", "inner_auc"], "table")
+    if _empty(table, ["network", "epoch", "loss", "inner_auc"], "table"):
+        return _nothing("Learning curves")
     titles = ("Training loss", "AUC on the inner split")
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.08)
     networks = list(table.groupby("network", sort=False))
@@ -400,8 +404,10 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
     plotly.graph_objects.Figure
         The rulers from top to bottom.
     """
-    _table(points, ["predictor", "value", "points"], "points")
-    _table(total, ["total_points", "risk"], "total")
+    if _empty(points, ["predictor", "value", "points"], "points") or _empty(
+        total, ["total_points", "risk"], "total"
+    ):
+        return _nothing("Nomogram")
     total = total.sort_values("total_points")
     longest = float(total["total_points"].max())
     marks = np.linspace(0, longest, 6).round(-1 if longest > 100 else 0)
@@ -410,10 +416,12 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
     rulers: list[tuple[str, Sequence[float], Sequence[object], str]]
     rulers = [("Points", [*range(0, 101, 10)], [*range(0, 101, 10)], GREY)]
     for predictor, ruler in points.groupby("predictor", sort=False):
-        rulers.append((label(str(predictor)), [*ruler["points"]], [*ruler["value"]], BLUE))
+        rulers.append(
+            (_sentence(label(str(predictor))), [*ruler["points"]], [*ruler["value"]], BLUE)
+        )
     rulers.append(("Total points", [*(100 * marks / longest)], [*marks], GREY))
     where = 100 * np.interp(risks, total["risk"], total["total_points"]) / longest
-    rulers.append(("Risk", [*where], [f"{risk:.0%}" for risk in risks], VERMILLION))
+    rulers.append(("Risk", [*where], [f"{risk:.0%}" for risk in risks], VERMILION))
     figure = go.Figure()
     for row, (name, place, words, colour) in enumerate(rulers):
         figure.add_scatter(
@@ -475,7 +483,8 @@ def thumbnails(
     plotly.graph_objects.Figure
         The slices in the table's order, row by row.
     """
-    _table(table, ["title"], "table")
+    if _empty(table, ["title"], "table"):
+        return _nothing("CT slices")
     checks.same_length(pixels_hu=pixels_hu, table=table)
     count, height, width = pixels_hu.shape
     rows = -(-count // columns)
@@ -528,7 +537,8 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     plotly.graph_objects.Figure
         A panel of bars for each model.
     """
-    _table(scores, ["model", "risk", "event"], "scores")
+    if _empty(scores, ["model", "risk", "event"], "scores"):
+        return _nothing("Distribution of predicted risks")
     models = list(scores.groupby("model", sort=False))
     figure = make_subplots(rows=len(models), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     edges = np.arange(bins + 1) / bins
@@ -536,7 +546,7 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     for row, (model, rows) in enumerate(models, start=1):
         event = checks.outcomes("event", rows["event"])
         risk = checks.probabilities("risk", rows["risk"])
-        for which, name, colour in ((~event, "No event", BLUE), (event, "Event", VERMILLION)):
+        for which, name, colour in ((~event, "No event", BLUE), (event, "Event", VERMILION)):
             counts, _ = np.histogram(risk[which], edges)
             figure.add_bar(
                 x=(edges[:-1] + edges[1:]) / 2,
@@ -559,16 +569,24 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     return _finish(figure, alt, height=140 + 170 * len(models))
 
 
-def _table(table: pd.DataFrame, needed: Iterable[str], name: str) -> None:
-    """Refuse a table that lacks columns, is empty, or names patients."""
+def _empty(table: pd.DataFrame, needed: Iterable[str], name: str) -> bool:
+    """Whether a table has no rows; one that lacks columns or names patients is refused."""
     checks.columns(table, needed, name=name)
-    if table.empty:
-        raise checks.InputError(f"{name} has no rows: there is nothing to draw.")
     if "patient_id" in table.columns:
         raise checks.InputError(
             f"{name} names patients, and a figure is stored with its data; "
             "leave the column 'patient_id' out."
         )
+    return bool(table.empty)
+
+
+def _nothing(what: str) -> go.Figure:
+    """A figure that says there is nothing to draw: with one class there is no curve, say."""
+    figure = go.Figure()
+    figure.add_annotation(text="Nothing to draw: the table has no rows.", showarrow=False)
+    figure.update_xaxes(visible=False)
+    figure.update_yaxes(visible=False)
+    return _finish(figure, f"{what}: nothing to draw, the table has no rows.", height=120)
 
 
 def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
@@ -608,7 +626,7 @@ def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") 
         y=row - (0.5 if column == 1 else 0),
         text="<br>".join(lines),
         showarrow=False,
-        bordercolor=(BLUE, VERMILLION, GREY)[column],
+        bordercolor=(BLUE, VERMILION, GREY)[column],
         borderpad=5,
         borderwidth=1.5,
         font={"size": 12},
@@ -665,7 +683,8 @@ def _reference(x: object, y: object, name: str, dash: str = "dot") -> dict[str, 
 def _band(
     figure: go.Figure, name: Hashable, curve: pd.DataFrame, x: str, shape: str, **place: int
 ) -> None:
-    """Add the interval between ``low`` and ``high`` as a tinted band."""
+    """Add the interval between ``low`` and ``high`` as a tinted band, where there is one."""
+    curve = curve.dropna(subset=["low", "high"])
     for column, fill in (("low", None), ("high", "tonexty")):
         figure.add_scatter(
             x=curve[x],
@@ -756,7 +775,9 @@ def headline_rows(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
 
 
 def _interval(row: pd.Series) -> str:
-    """An estimate with its interval."""
+    """An estimate with its interval, or that there is none."""
+    if pd.isna(row.estimate):
+        return "not estimated"
     return f"{row.estimate:.2f} ({row.low:.2f} to {row.high:.2f})"
 
 
@@ -799,7 +820,9 @@ def _inner_auc_words(inner_auc: pd.Series) -> str:
 
 def _mark(value: object) -> str:
     """A mark of a ruler in as few signs as it needs."""
-    return f"{value:g}" if isinstance(value, int | float | np.number) else _words(str(value))
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    return f"{value:.4g}" if isinstance(value, int | float | np.number) else _words(str(value))
 
 
 def _words(name: Hashable) -> str:
