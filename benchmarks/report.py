@@ -3,7 +3,7 @@
 python benchmarks/report.py [--profile fast] [--size full] [--keep FOLDER]
 
 Clones this checkout's HEAD into an empty folder, times what a stranger would type, and prints a
-table. Memory is the sum over all processes of the run (proportional set size), sampled twice a second.
+table. Memory is the sum over all processes of a step (proportional set size), sampled every 0.5 s.
 """
 
 from __future__ import annotations

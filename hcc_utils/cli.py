@@ -147,7 +147,7 @@ def book(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None
     from hcc_utils.study.manifest import Manifest
 
     study = Manifest.read(manifest)
-    path = book_room.build(study, results / study.study)
+    path = book_room.build(results / study.study, study)
     _screen.print(f"The book: {path}", highlight=False, soft_wrap=True)
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison, intervals
+from hcc_utils.study.results import Folder
 
 FORMAT = 1
 SCALES: dict[str, str] = {
@@ -63,6 +64,19 @@ def export(centre: str, metrics: pd.DataFrame) -> dict[str, Any]:
         )
     figures = [_figure(row) for row in rows.to_dict("records")]
     return {"format": FORMAT, "centre": centre, "protocol": str(protocols[0]), "figures": figures}
+
+
+def hand_on(here: Folder) -> None:
+    """
+    Nothing; at a validation centre with scores its export stands in the folder.
+
+    Parameters
+    ----------
+    here : Folder
+        The centre's results. Development has no external figure to give.
+    """
+    if here.centre != "development":
+        here.write_json(export(here.centre, here.read("metrics.csv")), "export.json")
 
 
 def _figure(row: dict[Any, Any]) -> dict[str, Any]:

@@ -182,7 +182,7 @@ class Bundle:
 def _content(path: Path) -> dict[str, Any]:
     """The record, where it is whole."""
     if not path.is_file():
-        raise checks.InputError(f"{path} is not there; `hcc freeze` writes a bundle.")
+        raise checks.InputError(f"{path} is not there; development's run writes it (hcc run).")
     try:
         content = json.loads(path.read_text("utf-8"))
         said = content.pop("content_sha256")

@@ -31,7 +31,13 @@ STAGES: tuple[str, ...] = (
 
 _WRITES: dict[str, tuple[str, ...]] = {
     "01_cohort": ("patients.csv", "flow.csv", "table_one.csv", "missing.csv"),
-    "02_preprocessing": ("inventory.csv", "slices.csv", "slices.npy", "imaging_problems.csv"),
+    "02_preprocessing": (
+        "inventory.csv",
+        "slices.csv",
+        "slices.npy",
+        "imaging_problems.csv",
+        "preprocessing.json",
+    ),
     "03_cnn": ("scores_d.csv",),
     "04_comparison": ("scores.csv", "metrics.csv", "roc.csv", "calibration.csv"),
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
@@ -40,7 +46,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
 }
 # what development hands to the bundle, and each validation centre to the pooled page
 _DEVELOPMENT: dict[str, tuple[str, ...]] = {
-    "03_cnn": ("learning_curves.csv", "inner_scores_d.csv", "network.safetensors", "network.json"),
+    "03_cnn": ("learning_curves.csv", "inner_scores_d.csv", "network.safetensors", "bundle.json"),
     "04_comparison": ("models.json",),
     "05_nomogram_dca": ("ranges.json",),
 }

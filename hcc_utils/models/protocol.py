@@ -1,0 +1,336 @@
+"""The leak-free protocol: what is fitted in development, and what a validation centre is given."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.models import clinical, combined
+from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.clinical import ClinicalModel
+from hcc_utils.models.combined import CombinedModel
+from hcc_utils.models.model_d import CURVES
+from hcc_utils.study import results
+from hcc_utils.study.results import Folder
+from hcc_utils.study.scores import Scores
+from hcc_utils.study.vocabulary import MODELS, label
+
+Ranges = dict[str, tuple[float, float]]
+_SHOWN = (5, 95)  # percentiles of a scale: the ends would be single patients
+
+
+@dataclass(frozen=True, kw_only=True)
+class Models:
+    """Models CS and CSD with each model's threshold, frozen."""
+
+    clinical: ClinicalModel
+    combined: CombinedModel
+    thresholds: dict[str, float]
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        The models in what JSON can hold.
+
+        Returns
+        -------
+        dict
+            For `from_dict`.
+        """
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> Models:
+        """
+        The models that `to_dict` wrote.
+
+        Parameters
+        ----------
+        content : dict
+            As JSON gave it back.
+
+        Returns
+        -------
+        Models
+            Equal to those that were written.
+        """
+        return cls(
+            clinical=ClinicalModel.from_dict(content["clinical"]),
+            combined=CombinedModel.from_dict(content["combined"]),
+            thresholds=content["thresholds"],
+        )
+
+    def words(self) -> str:
+        """
+        What a reader must know of how the models came about.
+
+        Returns
+        -------
+        str
+            Markdown.
+        """
+        factors = ", ".join(label(term) for term in self.clinical.terms) or "none"
+        csd = self.combined
+        cuts = ", ".join(f"{label(m)} {t:.2f}" for m, t in self.thresholds.items())
+        notes = "; ".join(filter(None, (self.clinical.note, csd.note, csd.recalibration.note)))
+        return (
+            f"Model CS holds: {factors}. Model CSD: log odds = {csd.intercept:.3f} "
+            f"+ {csd.cs:.3f} x score of Model CS + {csd.d:.3f} x log odds of Model D's risk. "
+            f"Thresholds (Youden, in development): {cuts}.{f' **Note:** {notes}.' if notes else ''}"
+        )
+
+
+def develop(
+    patients: pd.DataFrame, d: Scores, inner: pd.DataFrame, endpoint: str
+) -> tuple[Models, Scores]:
+    """
+    Models CS and CSD with the development patients' scores, none from a model that saw them.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        Development's patients, one row each.
+    d : Scores
+        Model D's out-of-fold scores; their folds are used for Model CS too.
+    inner : pandas.DataFrame
+        Model D's inner scores with a column ``outer_fold``, where the nested loop was run; else
+        no rows.
+    endpoint : str
+        The outcome's column.
+
+    Returns
+    -------
+    models : Models
+        Fitted on all development patients, for other centres.
+    scores : Scores
+        Models CS and D out of fold; CSD out of fold where the loop was nested, else stacked.
+    """
+    d.require("out_of_fold", use="develop Model CSD")
+    patients = _in_order(patients, d)
+    cs = clinical.cross_fit(patients, d.table["fold"], endpoint)
+    csd_model = combined.fit(cs, d)
+    if inner.empty:
+        csd = csd_model.predict(cs, d)
+    else:
+        csd = combined.nested(_outer_folds(patients, cs, d, inner, endpoint))
+    scores = cs + combined.recalibrated(d) + csd
+    thresholds = {model: combined.threshold(scores.only(model=model)) for model in MODELS}
+    final = clinical.fit(patients, endpoint)
+    return Models(clinical=final, combined=csd_model, thresholds=thresholds), scores
+
+
+def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> Scores:
+    """
+    The frozen models' scores of another centre's patients: nothing is fitted.
+
+    Parameters
+    ----------
+    models : Models
+        Frozen.
+    patients : pandas.DataFrame
+        The centre's patients, one row each.
+    d : Scores
+        Model D's external scores.
+    endpoint : str
+        The outcome's column.
+
+    Returns
+    -------
+    Scores
+        Models CS, D and CSD, origin ``external``.
+    """
+    d.require("external", use="be given to frozen models")
+    patients = _in_order(patients, d)
+    cs = Scores.of(
+        patients,
+        model="cs",
+        origin="external",
+        score=models.clinical.score(patients),
+        risk=models.clinical.risk(patients),
+        event=endpoint,
+    )
+    risks = models.combined.recalibration.apply(d)
+    return cs + risks + models.combined.predict(cs, d)
+
+
+def at_centre(here: Folder, endpoint: str, *, bundle: str = "") -> tuple[Models, Scores]:
+    """
+    The models and the scores of one centre: developed there, or frozen and applied.
+
+    Parameters
+    ----------
+    here : Folder
+        The centre's results: ``patients.csv`` and ``scores_d.csv``.
+    endpoint : str
+        The outcome's column.
+    bundle : str, optional
+        The frozen bundle's folder; without it the models are developed.
+
+    Returns
+    -------
+    models : Models
+        Those behind the scores.
+    scores : Scores
+        Of the patients that have slices.
+    """
+    patients = here.read("patients.csv")
+    d = Scores.read(here.path / "scores_d.csv")
+    if bundle:
+        models = models_of(here, bundle=bundle)
+        return models, apply(models, patients, d, endpoint)
+    return develop(patients, d, here.read("inner_scores_d.csv"), endpoint)
+
+
+def models_of(here: Folder, *, bundle: str = "") -> Models:
+    """
+    The models that a centre uses: the bundle's, or development's own.
+
+    Parameters
+    ----------
+    here : Folder
+        The centre's results.
+    bundle : str, optional
+        The frozen bundle's folder.
+
+    Returns
+    -------
+    Models
+        Frozen.
+    """
+    if bundle:
+        frozen = Bundle.read(bundle)
+        return Models.from_dict(
+            {
+                "clinical": frozen.clinical,
+                "combined": frozen.combined,
+                "thresholds": frozen.thresholds,
+            }
+        )
+    return Models.from_dict(here.read_json("models.json"))
+
+
+def ranges_of(scores: Scores, *, bundle: str = "") -> Ranges:
+    """
+    What the nomogram's scales cover: the 5th to the 95th percentile of development.
+
+    Parameters
+    ----------
+    scores : Scores
+        Development's, used where there is no bundle.
+    bundle : str, optional
+        The frozen bundle's folder, which keeps development's.
+
+    Returns
+    -------
+    dict of str to tuple of float
+        For ``cs`` the score, for ``d`` the log odds of the risk: lowest and highest.
+    """
+    if bundle:
+        return {name: (low, high) for name, (low, high) in Bundle.read(bundle).ranges.items()}
+    score = scores.only(model="cs").table["score"]
+    risk = scores.only(model="d").table["risk"].clip(1e-6, 1 - 1e-6)
+    shown = {"cs": score, "d": np.log(risk / (1 - risk))}
+    return {name: tuple(np.percentile(values, _SHOWN).tolist()) for name, values in shown.items()}
+
+
+def risk_groups(here: Folder, *, bundle: str = "") -> pd.DataFrame:
+    """
+    A centre's patients with their ``group``: high or low risk by Model CSD's frozen threshold.
+
+    Parameters
+    ----------
+    here : Folder
+        The centre's results. Without scores the groups are Child-Pugh classes.
+    bundle : str, optional
+        The frozen bundle's folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a patient; those without a risk or class are left out.
+    """
+    patients = here.read("patients.csv")
+    if not (here.path / "scores.csv").is_file():
+        checks.columns(patients, ["child_pugh"], name="patients")
+        known = patients.dropna(subset=["child_pugh"])
+        return known.assign(group="Child-Pugh " + known["child_pugh"])
+    csd = Scores.read(here.path / "scores.csv").only(model="csd").table
+    cut = models_of(here, bundle=bundle).thresholds["csd"]
+    high = csd.set_index("patient_id")["risk"] >= cut
+    known = patients[patients["patient_id"].isin(high.index)]
+    return known.assign(group=np.where(known["patient_id"].map(high), "high", "low"))
+
+
+def hand_on(content: dict[str, Any], here: Folder, name: str) -> None:
+    """
+    Nothing; in development the content stands in the folder, for the bundle.
+
+    Parameters
+    ----------
+    content : dict
+        What JSON can hold.
+    here : Folder
+        The centre's results; a validation centre hands nothing on.
+    name : str
+        One of development's own files.
+    """
+    if here.centre == "development":
+        here.write_json(content, name)
+
+
+def freeze(development: Path, folder: Path) -> None:
+    """
+    Nothing; the frozen bundle stands in a folder, with the learning curves beside it.
+
+    Parameters
+    ----------
+    development : pathlib.Path
+        Development's results: the network from 03, Models CS and CSD from 04, ranges from 05.
+    folder : pathlib.Path
+        Where the bundle goes; an earlier one there is replaced.
+    """
+    models = json.loads((development / "models.json").read_text("utf-8"))
+    ranges = json.loads((development / "ranges.json").read_text("utf-8"))
+    patients = results.read_table(development / "patients.csv")
+    replace(
+        Bundle.read(development),
+        **models,
+        ranges=ranges,
+        baseline={"patients": len(patients)},
+    ).write(folder)
+    results.write_table(results.read_table(development / CURVES), folder / CURVES)
+
+
+def _in_order(patients: pd.DataFrame, d: Scores) -> pd.DataFrame:
+    """The patients that Model D scored, in the order of its scores."""
+    ids = d.table["patient_id"]
+    unknown = ids[~ids.isin(patients["patient_id"])]
+    if len(unknown):
+        raise checks.InputError(
+            f"{len(unknown)} scored patient(s) are not in patients.csv, first "
+            f"{unknown.iloc[0]!r}; run notebook 03 again."
+        )
+    return patients.set_index("patient_id").loc[ids].reset_index()
+
+
+def _outer_folds(
+    patients: pd.DataFrame, cs: Scores, d: Scores, inner: pd.DataFrame, endpoint: str
+) -> Iterator[tuple[Scores, Scores, Scores, Scores]]:
+    """For each outer fold: both models' inner scores, and those of the patients left out."""
+    for left_out, rows in inner.groupby("outer_fold"):
+        inner_d = Scores(rows.drop(columns="outer_fold").reset_index(drop=True))
+        others = _in_order(patients, inner_d)
+        inner_cs = clinical.cross_fit(others, inner_d.table["fold"], endpoint)
+        yield inner_cs, inner_d, _fold(cs, left_out), _fold(d, left_out)
+
+
+def _fold(scores: Scores, left_out: object) -> Scores:
+    """The scores of one fold."""
+    table = scores.table
+    return Scores(table[table["fold"] == left_out].reset_index(drop=True))
