@@ -139,6 +139,7 @@ def test_logrank_says_that_nothing_is_compared(event, group, df):
         pytest.param([1, 1, 0, 0], [1, 1, 0, 0], "no finite estimate", id="separated"),
         pytest.param([0, 0, 0, 0], [1, 0, 1, 0], "no event", id="no event"),
         pytest.param([1, 0, 1, 0], [1, 1, 1, 1], "constant", id="one group"),
+        pytest.param([0, 1, 0, 1], [1, 0, 0, 0], "constant", id="gone before the first event"),
     ],
 )
 def test_cox_without_an_estimate_says_why(event, high, words):
@@ -161,6 +162,13 @@ def test_competing_incidence_worked_by_hand():
     assert ours[1, 1] == pytest.approx(1 / 3)
     assert ours[1, 3] == pytest.approx(2 / 3)
     assert ours[2, 3] == pytest.approx(1 / 3)
+
+
+def test_incidence_interval_worked_by_hand():
+    """1 of 4, variance 1/4 * 3/4 / 3: .25 ** exp(+-1.95996 / ln 4) is .0033 and .7138."""
+    found = survival.cumulative_incidence([1, 2, 2, 2], [1, 0, 0, 0]).query("cause == 1")
+    assert found["variance"].iloc[-1] == pytest.approx(1 / 16)
+    assert found[["low", "high"]].iloc[-1].tolist() == pytest.approx([0.00335, 0.71379], abs=1e-4)
 
 
 @given(

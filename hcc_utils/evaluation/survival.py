@@ -215,7 +215,7 @@ def cumulative_incidence(
     pandas.DataFrame
         One row a group, cause (1, 2) and distinct time, and one at 0: ``group``, ``months``,
         ``cause``, ``incidence``, ``variance`` (as cmprsk), ``low``, ``high`` (on the
-        log(-log) scale; missing where the incidence is 0), ``at_risk``.
+        log(-log) scale; missing where the incidence is 0 or 1), ``at_risk``.
 
     Raises
     ------
@@ -348,10 +348,12 @@ def _no_estimate(months: checks.Floats, happened: checks.Bools, design: checks.F
     """Why a Cox model has no finite estimate, or nothing where it has one."""
     if not happened.any():
         return "no event: no estimate"
-    if np.linalg.matrix_rank(design - design.mean(axis=0)) < design.shape[1]:
-        return "a covariate is constant or repeats others: no estimate"
-    contrasts = [design[i] - design[months >= months[i]] for i in np.flatnonzero(happened)]
-    if separates(np.concatenate(contrasts)):
+    # a partial likelihood sees nothing but differences within the sets at risk
+    at_risk = [design[i] - design[months >= months[i]] for i in np.flatnonzero(happened)]
+    contrasts = np.concatenate(at_risk)
+    if np.linalg.matrix_rank(contrasts) < design.shape[1]:
+        return "a covariate is constant among those at risk, or repeats others: no estimate"
+    if separates(contrasts):
         return "the covariates order the events perfectly: no finite estimate"
     return ""
 
@@ -368,9 +370,11 @@ def _incidence(
     before = np.append(1.0, free[:-1])
     incidence = np.cumsum(before * own / at_risk)
     variance = _incidence_variance(at_risk, own, other, free, incidence)
-    with np.errstate(divide="ignore", invalid="ignore"):  # an incidence of 0 or 1 has no interval
-        width = intervals.quantile(level) * np.sqrt(variance) / (incidence * np.log(incidence))
-        low, high = incidence ** np.exp(-width), incidence ** np.exp(width)
+    within = (incidence > 0) & (incidence < 1 - 1e-12)  # sums to 1 but for rounding: no interval
+    share = incidence[within]
+    width = intervals.quantile(level) * np.sqrt(variance[within]) / (share * np.log(share))
+    low, high = np.full(len(at), np.nan), np.full(len(at), np.nan)
+    low[within], high[within] = share ** np.exp(-width), share ** np.exp(width)
     return pd.DataFrame(
         {
             "months": at,
