@@ -41,6 +41,13 @@ def test_every_page_is_stamped(study):
         assert book.SYNTHETIC_STAMP in path.read_text("utf-8"), path
 
 
+def test_every_printed_sheet_is_stamped(study):
+    """Chromium and Edge write the margin box on each sheet; others print the stamp once."""
+    style = (study / "book" / "_static" / "hcc_stamp.css").read_text("utf-8")
+    assert f'@top-center {{ content: "{book.SYNTHETIC_STAMP}"' in style
+    assert "hcc_stamp.css" in page(study, "index")
+
+
 def test_no_page_asks_the_network(study):
     """Links that a reader may follow are no parts of the page."""
     part = re.compile(r"<(?:script|img|iframe|link)\b[^>]*(?:src|href)=[\"'](?:https?:)?//[^>]*>")

@@ -119,7 +119,7 @@ def _stamp(_app: Sphinx, config: Config) -> None:
 
 
 def _copy_scripts(app: Sphinx) -> None:
-    """Put the one shared plotly, and the book's own script, among the static files."""
+    """Put the one shared plotly, the book's own script and the printed stamp among the files."""
     if app.builder.name not in _BUILDERS:
         return
     static = Path(app.outdir) / "_static"
@@ -130,6 +130,10 @@ def _copy_scripts(app: Sphinx) -> None:
         f"(() => {{\n{explorer.SCRIPT.read_text('utf-8')}\n{_BOOK_SCRIPT.read_text('utf-8')}}})();"
     )
     (static / "hcc_book.js").write_text(script, "utf-8")
+    words = json.dumps(app.config.hcc_stamp, ensure_ascii=False)
+    margin = f"@page {{ @top-center {{ content: {words}; font-weight: 600; }} }}\n"
+    (static / "hcc_stamp.css").write_text(margin, "utf-8")
+    app.add_css_file("hcc_stamp.css")
 
 
 def _check(app: Sphinx, exception: Exception | None) -> None:
