@@ -92,3 +92,53 @@ def test_survival_is_said_by_group():
         }
     )
     assert words.survival(summary) == "- **Death**: high: 3 of 4; low: 1 of 6. Log-rank p = 0.030."
+
+
+def test_criteria_that_excluded_nobody_are_listed():
+    table = pd.DataFrame(
+        {
+            "centre": ["a", "a", "a", "b", "b", "b"],
+            "step": ["screened", "x", "y"] * 2,
+            "reason": ["screened", "no CT", "spread (not recorded: not applied)"] * 2,
+            "excluded": [0, 0, 0, 0, 1, 0],
+        }
+    )
+    assert words.flow(table) == "Nobody left for:\n\n- spread (not recorded: not applied)"
+
+
+def test_missing_values_are_said_as_shares():
+    table = pd.DataFrame({"centre": ["a"], "variable": ["hbv"], "missing": [1], "n": [8]})
+    assert words.missing(table).loc[("a", "HBV infection"), "missing"] == "1 of 8 (12%)"
+
+
+def test_patients_without_slices_are_named_up_to_a_limit():
+    table = pd.DataFrame({"patient_id": ["p1", "p2"], "rule": "no_roi", "message": "Add a box."})
+    assert words.problems(table, most=1) == (
+        "2 patient(s): no roi (2).\n\n- **p1**: Add a box.\n- and 1 more in imaging_problems.csv"
+    )
+    assert words.problems(table.head(0)) == "Nobody was kept out."
+
+
+def test_a_median_that_is_not_reached_is_said_so():
+    summary = pd.DataFrame(
+        {
+            "outcome": "death", "group": ["high", "low"], "n": [4, 6], "events": [3, 1],
+            "median_months": [12.34, np.nan], "low": [8.0, 20.0], "high": np.nan, "p_value": 0.03,
+        }
+    )  # fmt: skip
+    column = words.medians(summary)["median, months (95 % interval)"]
+    assert column.tolist() == ["12.3 (8.0 to not reached)", "not reached"]
+
+
+def test_pooled_figures_read_in_words():
+    table = pd.DataFrame(
+        {
+            "metric": "auc", "model": "d", "centre": ["hospital_c", "next centre"],
+            "estimate": [0.8, np.nan], "low": [0.7, np.nan], "high": [0.9, np.nan],
+            "n": 32, "events": 8, "weight": [1.0, np.nan], "note": ["", "one_centre_only"],
+        }
+    )  # fmt: skip
+    shown = words.pooled(table)
+    assert shown.index[0] == ("AUC", "Model D", "hospital c")
+    assert shown["estimate (95 % interval)"].tolist() == ["0.800 (0.700 to 0.900)", "not estimable"]
+    assert shown["note"].tolist() == ["", "one centre only: nothing is pooled"]

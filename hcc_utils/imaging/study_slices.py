@@ -67,8 +67,8 @@ def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row for each tube voltage, kernel and status: ``series`` (how many), the range of
-        ``slice_spacing_mm`` and ``pixel_spacing_mm``, and the ``rules`` that were noticed.
+        Indexed by tube voltage, kernel, status and noticed rules: ``series`` (how many), the range of
+        ``slice_spacing_mm`` and ``pixel_spacing_mm``.
     """
     groups = inventory.fillna({"kernel": "", "rules": ""}).groupby(
         ["kvp", "kernel", "status", "rules"], dropna=False
@@ -77,7 +77,7 @@ def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
         series=("series_instance_uid", "size"),
         slice_spacing_mm=("slice_spacing_mm", _range),
         pixel_spacing_mm=("pixel_spacing_mm", _range),
-    ).reset_index()
+    )
 
 
 def middle_slices(table: pd.DataFrame, most: int) -> pd.DataFrame:
@@ -136,4 +136,4 @@ def _tell(name: str, done: int, total: int) -> None:
 def _range(values: pd.Series) -> str:
     """The lowest and highest of some numbers."""
     low, high = values.min(), values.max()
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"

@@ -28,6 +28,10 @@ NOTES: dict[str, str] = {
     "stacked_no_headline": "fitted on these patients' own scores: no headline",
     "interval_ignores_refitting": "the interval leaves out the spread between folds: too narrow",
     "threshold_may_be_chosen_here": "the threshold was chosen on these patients",
+    "not_pooled": "without a standard error: not in the mean",
+    "one_centre_only": "one centre only: nothing is pooled",
+    "no_centre": "no centre has an estimate",
+    "fewer_than_3_centres": "fewer than 3 centres: nothing is said of the next one",
 }
 _VARIABLES = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
 
@@ -89,13 +93,139 @@ def table_one(table: pd.DataFrame) -> pd.DataFrame:
         Text, indexed by variable and level.
     """
     text = table.drop(columns="statistic").astype(object)
-    names = [_VARIABLES.get(name) or label(name) for name in table["variable"]]
-    text["variable"] = pd.Series(names).mask(table["variable"].duplicated(), "").to_numpy()
+    variables = [_VARIABLES.get(name) or label(name) for name in table["variable"]]
+    text["variable"] = pd.Series(variables).mask(table["variable"].duplicated(), "").to_numpy()
     text["level"] = table["level"].replace({"True": "yes", "False": "no"})
     text["p_value"] = table["p_value"].map(p_value)
     text["smd"] = table["smd"].map(lambda smd: "" if pd.isna(smd) else f"{smd:.2f}")
-    text = text.where(text.notna(), "").rename(columns={"p_value": "p", "smd": "SMD"})
+    names = {"p_value": "p", "smd": "SMD", "True": "with the event", "False": "without"}
+    text = text.where(text.notna(), "").rename(columns=names)
     return text.set_index(["variable", "level"])
+
+
+def flow(table: pd.DataFrame) -> str:
+    """
+    The criteria that excluded nobody, each with the reason where it was not applied.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``flow.csv``.
+
+    Returns
+    -------
+    str
+        Markdown: what the flow chart leaves out.
+    """
+    rules = table[table["step"] != "screened"]
+    excluded = rules.groupby("reason", sort=False)["excluded"].sum()
+    none = excluded.index[excluded == 0]
+    return (
+        "\n".join(["Nobody left for:", "", *(f"- {reason}" for reason in none)])
+        if len(none)
+        else ""
+    )
+
+
+def missing(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How many values are missing, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``missing.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by centre and variable.
+    """
+    shares = [f"{row.missing} of {row.n} ({row.missing / row.n:.0%})" for row in table.itertuples()]
+    text = pd.DataFrame({"missing": shares})
+    return text.set_index([table["centre"].rename("centre"), table["variable"].map(label)])
+
+
+def problems(table: pd.DataFrame, most: int = 10) -> str:
+    """
+    The patients without slices, each with the rule and the next step.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``imaging_problems.csv``; it names patients, so that this belongs to the internal
+        edition.
+    most : int, default 10
+        How many are written out.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if table.empty:
+        return "Nobody was kept out."
+    counts = table["rule"].value_counts()
+    said = ", ".join(f"{rule.replace('_', ' ')} ({count})" for rule, count in counts.items())
+    lines = [f"- **{r.patient_id}**: {r.message}" for r in table.head(most).itertuples()]
+    rest = len(table) - most
+    more = [f"- and {rest} more in imaging_problems.csv"] if rest > 0 else []
+    return "\n".join([f"{len(table)} patient(s): {said}.", "", *lines, *more])
+
+
+def medians(summary: pd.DataFrame) -> pd.DataFrame:
+    """
+    Median times by outcome and group, in a reader's words.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+        Rows of ``survival_summary.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by outcome and group.
+    """
+    rows = list(summary.itertuples())
+    text = {
+        "patients (events)": [f"{row.n} ({row.events})" for row in rows],
+        "median, months (95 % interval)": [
+            _median(row.median_months, row.low, row.high) for row in rows
+        ],
+        "log-rank p": [p_value(row.p_value) for row in rows],
+    }
+    index = [summary["outcome"].map(label).rename("outcome"), summary["group"].rename("group")]
+    return pd.DataFrame(text).set_index(index)
+
+
+def pooled(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Each centre's figures, the pooled one and the next centre's, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``pooled.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by figure, model and centre.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "estimate (95 % interval)": [interval(row.estimate, row.low, row.high) for row in rows],
+        "patients (events)": [f"{row.n} ({row.events})" for row in rows],
+        "weight": ["" if pd.isna(row.weight) else f"{row.weight:.0%}" for row in rows],
+        "note": [note(row.note) for row in rows],
+    }
+    index = [
+        table["metric"].map(lambda name: METRICS.get(name, name)).rename("figure"),
+        table["model"].map(label).rename("model"),
+        table["centre"].str.replace("_", " ").rename("centre"),
+    ]
+    return pd.DataFrame(text).set_index(index)
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:
@@ -209,6 +339,14 @@ def survival(summary: pd.DataFrame) -> str:
         log_rank = f" Log-rank p {tested if tested.startswith('<') else f'= {tested}'}."
         lines.append(f"- **{label(str(outcome))}**: {counts}.{log_rank if tested else ''}")
     return "\n".join(lines)
+
+
+def _median(months: float, low: float, high: float) -> str:
+    """A median with its limits; "not reached" where the curve stays above one half."""
+    if pd.isna(months):
+        return "not reached"
+    ends = ["not reached" if pd.isna(end) else f"{end:.1f}" for end in (low, high)]
+    return f"{months:.1f} ({ends[0]} to {ends[1]})"
 
 
 def _against(row: object) -> str:
