@@ -1,0 +1,74 @@
+"""The demo study on disk: whole, the same each time, and made only once."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from hcc_utils.demo import study
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
+
+pytestmark = pytest.mark.slow  # draws the images of 65 patients
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    out = tmp_path_factory.mktemp("demo")
+    study.make(out, "tiny")
+    return out
+
+
+def contents(folder):
+    """Each file's SHA-256 by its path."""
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): results.sha256(path) for path in files}
+
+
+def test_checksums_are_those_of_every_file(demo):
+    for hospital in sorted(demo.glob("hospital_?")):
+        lines = (hospital / "SHA256SUMS").read_text("utf-8").splitlines()
+        listed = {path: digest for digest, path in (line.split("  ") for line in lines)}
+        found = contents(hospital)
+        found.pop("SHA256SUMS")
+        assert listed == found
+
+
+def test_everyone_with_a_ct_has_a_series_and_a_lesion(demo):
+    """66 patients, of whom one was drawn for the reason that there is no CT."""
+    manifest = Manifest.read(demo / "data_manifest.yaml")
+    series = {name: manifest.folders(name) for name in manifest.centres}
+    assert sum(len(folders) for folders in series.values()) == 65
+    for name, folders in series.items():
+        assert {path.stem for path in manifest.path(name, "roi").iterdir()} == folders
+
+
+def test_a_finished_study_is_left_as_it_is(demo):
+    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*")}
+    study.make(demo, "tiny")
+    assert {path: path.stat().st_mtime_ns for path in demo.rglob("*")} == before
+
+
+def test_an_interrupted_study_is_gone_on_with(demo, tmp_path):
+    """What was drawn stays, what is missing is drawn, and the bytes are the same."""
+    out = tmp_path / "demo"
+    shutil.copytree(demo, out)
+    (out / "demo.json").rename(out / ".demo_begun.json")
+    shutil.rmtree(out / "hospital_c" / "dicom" / "C001")
+    kept = out / "hospital_c" / "dicom" / "C002"
+    before = kept.stat().st_mtime_ns
+    study.make(out, "tiny")
+    assert contents(out) == contents(demo)
+    assert kept.stat().st_mtime_ns == before
+
+
+def test_other_settings_replace_the_study(demo, tmp_path):
+    out = tmp_path / "demo"
+    shutil.copytree(demo, out)
+    study.make(out, "tiny", seed=7)
+    first, second = contents(demo), contents(out)
+    assert first["hospital_c/patients.csv"] != second["hospital_c/patients.csv"]
+    assert not set(first.values()) & {
+        digest for path, digest in second.items() if path.endswith(".dcm")
+    }
