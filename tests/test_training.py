@@ -64,7 +64,7 @@ def test_learns_what_is_planted(tmp_path: Path) -> None:
         slices,
         patients,
         fold,
-        replace(QUICK, slices_per_epoch=320),
+        replace(QUICK, slices_per_epoch=160),
         tmp_path,
         progress=silent,
     )
@@ -235,6 +235,12 @@ def test_augmentation_of_nothing_changes_nothing() -> None:
     still = replace(QUICK, shift_share=0, shear=0, zoom=0, rotation_degrees=0, noise_rate=0)
     images = torch.rand(3, 1, 128, 128)
     torch.testing.assert_close(fitting.augmented(images, still), images, atol=1e-4, rtol=0)
+
+
+def test_grid_is_torchs() -> None:
+    moves = torch.rand(3, 2, 3)
+    theirs = torch.nn.functional.affine_grid(moves, [3, 1, 8, 8], align_corners=False)
+    torch.testing.assert_close(fitting._grid(moves, 8), theirs)
 
 
 def test_noise_has_its_rate_and_its_size() -> None:

