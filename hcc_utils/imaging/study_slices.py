@@ -67,7 +67,7 @@ def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by tube voltage, kernel, status and noticed rules: ``series`` (how many), the range of
+        Indexed by tube voltage, kernel, status and rules: ``series`` (how many), the range of
         ``slice_spacing_mm`` and ``pixel_spacing_mm``.
     """
     groups = inventory.fillna({"kernel": "", "rules": ""}).groupby(
