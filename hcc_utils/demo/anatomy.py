@@ -239,18 +239,18 @@ class Abdomen:
         """
         x, y = self._places(z)
         fat, skin = _finer(self._over(self._fat, z)), _finer(_skin(x, y, z))
-        lobes, dome = _lobes(x, y, z), _DOME.depth(x, y, z)
+        lobes, dome = _lobes(x, y, z), _finer(_DOME.depth(x, y, z))
         grain = self.habitus.grain_hu * self._over(self._grain, z)
         if self.habitus.cirrhosis:
             lobes += 0.9 * self._over(self._knobs, z)
-        cavity = np.minimum(skin - self.habitus.fat_mm - _WALL_MM, _finer(dome))
+        cavity = np.minimum(skin - self.habitus.fat_mm - _WALL_MM, dome)
         sheet = Sheet(z, _finer(x), _finer(y), FAT + 6 * fat)
         for tissue in self._organs:
             sheet.paint(tissue)
         liver = np.maximum(_finer(lobes), lesion + _ROOM_MM)
         cover(sheet.hu, liver, self.habitus.liver_hu + _finer(grain))
         sheet.paint(_FISSURE)
-        cover(sheet.hu, -cavity, self._wall(skin, fat))
+        cover(sheet.hu, -cavity, self._wall(skin, dome, fat))
         for tissue in (*_BACK_MUSCLES, *_vessels(self.habitus), *self._ribs(z), *_SPINE):
             sheet.paint(tissue)
         return sheet.hu, np.minimum(liver, cavity)
@@ -266,14 +266,14 @@ class Abdomen:
         values: Array = function(np.array([z], np.float32), self._coarse, self._coarse)[0]
         return values
 
-    def _wall(self, skin: Array, unevenness: Array) -> Array:
-        """Air, skin, the fat under it, muscle; lung where muscle ends and the dome does not."""
+    def _wall(self, skin: Array, dome: Array, unevenness: Array) -> Array:
+        """Air, skin, the fat under it, muscle; lung within, above the diaphragm's dome."""
         thinner: Array = np.float32(0.12 * self.habitus.fat_mm) * np.abs(unevenness)
         hu = np.full(skin.shape, AIR, np.float32)
         cover(hu, skin, 20.0)
         cover(hu, skin - 2, FAT + 4 * unevenness)
         cover(hu, skin - self.habitus.fat_mm + thinner, MUSCLE)
-        cover(hu, skin - self.habitus.fat_mm - _WALL_MM, LUNG)
+        cover(hu, np.minimum(skin - self.habitus.fat_mm - _WALL_MM, -dome), LUNG)
         return hu
 
     def _ribs(self, z: float) -> list[Tissue]:
@@ -320,12 +320,14 @@ _BACK_MUSCLES = tuple(
 
 
 def _vessels(habitus: Habitus) -> tuple[Tissue, ...]:
-    """Aorta with its crura, and inferior vena cava."""
+    """Crura, aorta, inferior vena cava; superior mesenteric artery and vein."""
     crura = (Ellipsoid((23, 43, 0), (4, 13, 1e4), 20), Ellipsoid((-5, 42, 0), (5, 11, 1e4), -25))
     return (
         *(Tissue(crus, MUSCLE + 8) for crus in crura),
         Tissue(_AORTA, 45 + 108 * habitus.iodine),
         Tissue(_CAVA, 45 + 92 * habitus.iodine),
+        Tissue(Ellipsoid((9, 15, -60), (4, 4, 52)), 45 + 108 * habitus.iodine),
+        Tissue(Ellipsoid((-3, 9, -58), (7, 6.5, 42)), 45 + 125 * habitus.iodine),
     )
 
 

@@ -50,7 +50,7 @@ def portal(rng: np.random.Generator) -> list[Tube]:
         (umbilical, (-0.6, -0.6, -0.4), 3.2),
         (umbilical, (0.9, -0.2, 0.3), 3.6),
     ):
-        trunk += _branches(rng, start, np.array(direction), 30, radius, 3)
+        trunk += _branches(rng, start, np.array(direction), 24, radius, 4)
     return trunk
 
 
@@ -70,7 +70,7 @@ def hepatic(rng: np.random.Generator) -> list[Tube]:
     """
     found = []
     for direction in ((-0.9, 0.15, -0.4), (-0.45, -0.8, -0.4), (0.4, -0.85, -0.25)):
-        found += _branches(rng, np.array((-21.0, 20.0, 58.0)), np.array(direction), 42, 4.6, 3)
+        found += _branches(rng, np.array((-21.0, 20.0, 58.0)), np.array(direction), 32, 4.8, 4)
     return found
 
 
@@ -100,7 +100,7 @@ def paint(
         )
         z, y, x = (axis[part] for axis, part in zip(places, box, strict=True))
         if len(z) and len(y) and len(x):
-            inside = np.minimum(_depth(tube, z, y, x), liver[box] + 6)
+            inside = np.minimum(_depth(tube, z, y, x), liver[box])
             share = np.clip(inside / _EDGE_MM + 0.5, 0, 1)
             hu[box] += share * (np.float32(with_hu) - hu[box])
 
@@ -130,10 +130,10 @@ def _branches(
     if levels == 0:
         return []
     end = start + direction / np.linalg.norm(direction) * length_mm * rng.uniform(0.8, 1.2)
-    narrow = radius_mm * 0.75
+    narrow = radius_mm * 0.8
     found = [Tube(start, end, radius_mm, narrow)]
-    aside = rng.normal(0, 1, 3) * 0.6
+    aside = 0.45 * rng.normal(0, 1, 3)
     for bend in (aside, -aside):
         turned = direction / np.linalg.norm(direction) + bend
-        found += _branches(rng, end, turned, length_mm * 0.8, narrow, levels - 1)
+        found += _branches(rng, end, turned, length_mm * 0.85, narrow, levels - 1)
     return found
