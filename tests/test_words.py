@@ -46,14 +46,39 @@ def metrics():
     return pd.DataFrame(rows, columns=columns)
 
 
-def test_metrics_read_in_words(metrics):
+def test_models_stand_side_by_side_with_their_origin(metrics):
     shown = words.metrics(metrics)
-    assert list(shown.index) == [
-        ("AUC", "Model CSD"),
-        ("Difference in AUC", "Model CSD - Model CS"),
-    ]
-    assert shown["note"].tolist() == ["fewer than 10 events: no test, no headline", ""]
-    assert shown["patients (events)"].tolist() == ["32 (8)", "32 (8)"]
+    assert shown.loc["AUC", "Model CSD (external)"] == "0.800 (0.700 to 0.900)"
+
+
+def test_differences_stand_apart_with_their_p_value(metrics):
+    shown = words.differences(metrics)
+    assert list(shown.index) == [("Difference in AUC", "Model CSD - Model CS")]
+    assert shown["p"].tolist() == ["0.040"]
+
+
+def test_each_note_is_said_once(metrics):
+    assert words.notes(pd.concat([metrics, metrics])) == (
+        "- Model CSD: fewer than 10 events: no test, no headline."
+    )
+
+
+def test_a_long_table_is_shown_whole():
+    counts = pd.DataFrame({"centre": "a", "variable": "hbv", "missing": 1, "n": range(1, 101)})
+    assert words.missing(counts)._repr_html_().count("<tr") == 102  # two rows of headings
+
+
+def test_coefficients_read_in_words():
+    table = pd.DataFrame(
+        {
+            "term": ["intercept", "capsule[non_intact]", "afp_band[>400]"],
+            "coefficient": [-1.0, 0.5, 0.1], "odds_ratio": [0.37, 1.65, 1.1],
+            "low": [0.1, 1.2, 0.5], "high": [0.9, 2.3, 2.0], "p_value": [0.01, 0.02, 0.8],
+        }
+    )  # fmt: skip
+    shown = words.wald(table)
+    assert list(shown.index) == ["Intercept", "Capsule: non-intact", "AFP (ng/mL): >400"]
+    assert shown["odds ratio (95 % interval)"].tolist()[:2] == ["", "1.65 (1.20 to 2.30)"]
 
 
 def test_the_auc_is_said_with_its_origin_and_its_note(metrics):

@@ -54,7 +54,8 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        A box for those who remain after each step, and one beside it for those left out.
+        A box for those who remain after each step at which somebody was left out, and one beside
+        it for those. `words.flow` says the other criteria.
     """
     if _empty(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow"):
         return _nothing("Flow chart of patients")
@@ -62,7 +63,7 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         ["excluded", "remaining"]
     ].sum()
     start, rules = steps.iloc[0], steps.iloc[1:]
-    working, idle = rules[rules["excluded"] > 0], rules[rules["excluded"] == 0]
+    working = rules[rules["excluded"] > 0]
     figure = go.Figure()
     _box(figure, 0, 0, f"{_sentence(start.reason)}: {start.remaining}")
     said = [f"{_sentence(start.reason)}: {start.remaining}"]
@@ -73,10 +74,7 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         _branch(figure, row - 0.5)
         _box(figure, 1, row, f"Left out: {rule.excluded}", rule.reason)
         said.append(f"{rule.excluded} left out ({rule.reason}), {rule.remaining} remain")
-    if len(idle):
-        _box(figure, 2, len(working) + 1, "Nobody was left out for:", "; ".join(idle["reason"]))
-        said.append(f"nobody was left out for: {', '.join(idle['reason'])}")
-    rows = 1 + len(working) + 1.5 * (len(idle) > 0)
+    rows = 1 + len(working)
     figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
     figure.update_yaxes(visible=False, range=[rows - 0.6, -0.3], fixedrange=True)
     alt = f"Flow chart of patients. {'; '.join(said)}."
@@ -618,11 +616,10 @@ def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
 
 
 def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") -> None:
-    """Add a box to a flow chart: who remains (0), who is left out (1), or a remark (2)."""
-    width = 44 if column == 2 else 26
-    lines = [f"<b>{title}</b>", *textwrap.wrap(words, width)]
+    """Add a box to a flow chart: who remains (0) or who is left out (1)."""
+    lines = [f"<b>{title}</b>", *textwrap.wrap(words, 26)]
     figure.add_annotation(
-        x=(0.12, 1.0, 0.5)[column],
+        x=(0.12, 1.0)[column],
         y=row - (0.5 if column == 1 else 0),
         text="<br>".join(lines),
         showarrow=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -33,6 +34,16 @@ NOTES: dict[str, str] = {
     "no_centre": "no centre has an estimate",
     "fewer_than_3_centres": "fewer than 3 centres: nothing is said of the next one",
 }
+
+
+class _Whole(pd.DataFrame):  # type: ignore[misc] # pandas carries no types
+    """A table for reading, shown with all its rows and all their words."""
+
+    def _repr_html_(self) -> str:
+        with pd.option_context("display.max_colwidth", None):
+            return str(self.to_html(max_rows=None))
+
+
 _VARIABLES = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
 
 
@@ -100,7 +111,7 @@ def table_one(table: pd.DataFrame) -> pd.DataFrame:
     text["smd"] = table["smd"].map(lambda smd: "" if pd.isna(smd) else f"{smd:.2f}")
     names = {"p_value": "p", "smd": "SMD", "True": "with the event", "False": "without"}
     text = text.where(text.notna(), "").rename(columns=names)
-    return text.set_index(["variable", "level"])
+    return _Whole(text.set_index(["variable", "level"]))
 
 
 def flow(table: pd.DataFrame) -> str:
@@ -143,7 +154,7 @@ def missing(table: pd.DataFrame) -> pd.DataFrame:
     """
     shares = [f"{row.missing} of {row.n} ({row.missing / row.n:.0%})" for row in table.itertuples()]
     text = pd.DataFrame({"missing": shares})
-    return text.set_index([table["centre"].rename("centre"), table["variable"].map(label)])
+    return _Whole(text.set_index([table["centre"], table["variable"].map(label)]))
 
 
 def problems(table: pd.DataFrame, most: int = 10) -> str:
@@ -196,7 +207,7 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
         "log-rank p": [p_value(row.p_value) for row in rows],
     }
     index = [summary["outcome"].map(label).rename("outcome"), summary["group"].rename("group")]
-    return pd.DataFrame(text).set_index(index)
+    return _Whole(pd.DataFrame(text).set_index(index))
 
 
 def pooled(table: pd.DataFrame) -> pd.DataFrame:
@@ -225,12 +236,12 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
         table["model"].map(label).rename("model"),
         table["centre"].str.replace("_", " ").rename("centre"),
     ]
-    return pd.DataFrame(text).set_index(index)
+    return _Whole(pd.DataFrame(text).set_index(index))
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:
     """
-    The comparison's figures in a reader's words, in the order of evidence.
+    The models' figures side by side, in a reader's words.
 
     Parameters
     ----------
@@ -240,21 +251,104 @@ def metrics(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text, indexed by figure and model.
+        Text: a row a figure, a column a model with the origin of its scores.
     """
-    return pd.DataFrame(
-        {
-            "figure": [METRICS.get(name, name) for name in table["metric"]],
-            "model": [_against(row) for row in table.itertuples()],
-            "estimate (95 % interval)": [
-                interval(row.estimate, row.low, row.high) for row in table.itertuples()
-            ],
-            "p": table["p_value"].map(p_value).to_numpy(),
-            "origin": table["origin"].str.replace("_", " ").to_numpy(),
-            "patients (events)": [f"{row.n} ({row.events})" for row in table.itertuples()],
-            "note": [note(words) for words in table["note"]],
-        }
-    ).set_index(["figure", "model"])
+    rows = table[table["comparator"].fillna("").eq("")]
+    columns: dict[str, dict[str, str]] = {}
+    for row in rows.itertuples():
+        columns.setdefault(_model(row), {})[_figure(row)] = _estimate(row)
+    return _Whole(pd.DataFrame(columns).fillna(""))
+
+
+def differences(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The differences between models, in a reader's words and in the order of evidence.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``metrics.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a figure and pair of models.
+    """
+    rows = list(table[table["comparator"].isin(MODELS)].itertuples())
+    text = {
+        "figure": [_figure(row) for row in rows],
+        "models": [f"{label(row.model)} - {label(row.comparator)}" for row in rows],
+        "estimate (95 % interval)": [_estimate(row) for row in rows],
+        "p": [p_value(row.p_value) for row in rows],
+    }
+    return _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
+
+
+def notes(table: pd.DataFrame) -> str:
+    """
+    What must be known of a table's figures, each note once.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``metrics.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    known = table.assign(note=table["note"].fillna("").str.split("; ")).explode("note")
+    known = known[known["note"] != ""]
+    return "\n".join(
+        f"- {', '.join(map(label, rows['model'].unique()))}: {note(word)}."
+        for word, rows in known.groupby("note", sort=False)
+    )
+
+
+def wald(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    A clinical model's coefficients in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.clinical.ClinicalModel.wald` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by factor.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "coefficient": [f"{row.coefficient:.4f}" for row in rows],
+        "odds ratio (95 % interval)": [
+            "" if row.term == "intercept" else interval(row.odds_ratio, row.low, row.high, 2)
+            for row in rows
+        ],
+        "p": [p_value(row.p_value) for row in rows],
+    }
+    return _Whole(pd.DataFrame(text).set_index(pd.Index(map(term, table["term"]), name="factor")))
+
+
+def term(name: str) -> str:
+    """
+    A model's term in a reader's words.
+
+    Parameters
+    ----------
+    name : str
+        Such as ``diameter_mm`` or ``capsule[intact]``.
+
+    Returns
+    -------
+    str
+        Such as "Largest diameter (mm)" or "Capsule: intact".
+    """
+    variable, _, level = name.removesuffix("]").partition("[")
+    words = _VARIABLES.get(variable) or label(variable)
+    return f"{words}: {level.replace('_', '-')}" if level else words.capitalize()
 
 
 def note(words: object) -> str:
@@ -349,10 +443,16 @@ def _median(months: float, low: float, high: float) -> str:
     return f"{months:.1f} ({ends[0]} to {ends[1]})"
 
 
-def _against(row: object) -> str:
-    """A model, or a model against another."""
-    model, comparator = getattr(row, "model"), getattr(row, "comparator")  # noqa: B009 - no types
-    return f"{label(model)} - {label(comparator)}" if comparator in MODELS else label(model)
+def _figure(row: Any) -> str:
+    return METRICS.get(row.metric, row.metric)
+
+
+def _model(row: Any) -> str:
+    return f"{label(row.model)} ({row.origin.replace('_', ' ')})"
+
+
+def _estimate(row: Any) -> str:
+    return interval(row.estimate, row.low, row.high)
 
 
 def _at_threshold(counts: pd.DataFrame, model: str, cut: float) -> str:

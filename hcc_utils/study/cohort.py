@@ -261,7 +261,7 @@ def _banded(
 
 def missing_values(patients: pd.DataFrame) -> pd.DataFrame:
     """
-    How many values are missing, by centre and variable.
+    How many values of factors and outcomes are missing, by centre and variable.
 
     Parameters
     ----------
@@ -273,7 +273,8 @@ def missing_values(patients: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         ``centre``, ``variable``, ``missing``, ``n``: one row where anything is missing.
     """
-    recorded = [name for name in vocabulary.VARIABLES if name in patients and name != "centre"]
+    wanted = [v.name for v in vocabulary.VARIABLES.values() if v.room == "outcome"]
+    recorded = [name for name in (*vocabulary.BASELINE, *wanted) if name in patients]
     long = patients[["centre", *recorded]].melt("centre", var_name="variable")
     table = long.groupby(["centre", "variable"], sort=False)["value"].agg(
         missing=lambda values: int(values.isna().sum()), n="size"
