@@ -41,7 +41,8 @@ class _Whole(pd.DataFrame):  # type: ignore[misc] # pandas carries no types
 
     def _repr_html_(self) -> str:
         with pd.option_context("display.max_colwidth", None):
-            return str(self.to_html(max_rows=None))
+            html: str = self.to_html(max_rows=None)
+        return html
 
 
 _VARIABLES = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
@@ -444,7 +445,7 @@ def _median(months: float, low: float, high: float) -> str:
 
 
 def _figure(row: Any) -> str:
-    return METRICS.get(row.metric, row.metric)
+    return METRICS.get(row.metric, str(row.metric))
 
 
 def _model(row: Any) -> str:
