@@ -51,6 +51,18 @@ def module_files(name: str) -> list[Path]:
     return sorted(_file(found) for found in {name} | _graph().find_upstream_modules(name))
 
 
+def scripts() -> list[Path]:
+    """
+    The scripts that the book's pages carry.
+
+    Returns
+    -------
+    list of pathlib.Path
+        Sorted.
+    """
+    return sorted(_file("hcc_utils.presentation").parent.glob("*.js"))
+
+
 def _imported(notebook: Path) -> set[str]:
     """Full names that the notebook's code cells import from the package."""
     cells = nbformat.read(notebook, as_version=4).cells
