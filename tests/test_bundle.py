@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from hcc_utils.checks import InputError
-from hcc_utils.models.bundle import RECORD, WEIGHTS, Bundle, _hash
+from hcc_utils.models import record
+from hcc_utils.models.bundle import WEIGHTS, Bundle
 from hcc_utils.models.settings import Settings
 from hcc_utils.study.results import sha256
 
@@ -59,8 +60,8 @@ def test_changed_record_is_refused(
     bundle: Bundle, tmp_path: Path, section: str, value: object
 ) -> None:
     bundle.write(tmp_path)
-    content = json.loads((tmp_path / RECORD).read_text())
-    (tmp_path / RECORD).write_text(json.dumps(content | {section: value}))
+    content = json.loads((tmp_path / record.NAME).read_text())
+    (tmp_path / record.NAME).write_text(json.dumps(content | {section: value}))
     with pytest.raises(InputError, match="changed since it was written"):
         Bundle.read(tmp_path)
 
@@ -68,7 +69,9 @@ def test_changed_record_is_refused(
 def test_reformatted_record_is_accepted(bundle: Bundle, tmp_path: Path) -> None:
     """Line breaks carry no meaning: mail and version control change them."""
     bundle.write(tmp_path)
-    (tmp_path / RECORD).write_text(json.dumps(json.loads((tmp_path / RECORD).read_text())))
+    (tmp_path / record.NAME).write_text(
+        json.dumps(json.loads((tmp_path / record.NAME).read_text()))
+    )
     assert Bundle.read(tmp_path).seed == 7
 
 
@@ -86,10 +89,8 @@ def test_weights_that_are_no_numbers_are_not_read(bundle: Bundle, tmp_path: Path
     weights = load_file(tmp_path / WEIGHTS)
     weights["dense.bias"][0] = torch.nan
     save_file(weights, tmp_path / WEIGHTS)
-    content = json.loads((tmp_path / RECORD).read_text())
-    del content["content_sha256"]
-    content["weights_sha256"] = sha256(tmp_path / WEIGHTS)
-    (tmp_path / RECORD).write_text(json.dumps(content | {"content_sha256": _hash(content)}))
+    fitting = {"weights_sha256": sha256(tmp_path / WEIGHTS)}
+    record.write(record.read(tmp_path) | fitting, tmp_path)
     with pytest.raises(InputError, match=r"every weight must be finite; .*first 'dense.bias'"):
         Bundle.read(tmp_path)
 
@@ -108,7 +109,7 @@ def test_own_patients_are_not_external(bundle: Bundle) -> None:
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "not json"])
 def test_what_is_no_bundle_is_named(tmp_path: Path, content: str) -> None:
-    (tmp_path / RECORD).write_text(content)
+    (tmp_path / record.NAME).write_text(content)
     with pytest.raises(InputError, match="must be a bundle's record"):
         Bundle.read(tmp_path)
 

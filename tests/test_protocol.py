@@ -12,7 +12,7 @@ from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
 from hcc_utils.models import folds, protocol
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.model_d import CURVES
+from hcc_utils.models.record import CURVES
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
 from hcc_utils.study.cohort import eligible

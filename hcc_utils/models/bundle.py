@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -14,14 +12,13 @@ import safetensors.torch
 import torch
 
 from hcc_utils import checks
+from hcc_utils.models import record
 from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
 
 WEIGHTS = "network.safetensors"
-RECORD = "bundle.json"
-_FORM = 1
-_OWN = ("form", "weights_sha256", "content_sha256")
+_OWN = ("form", "weights_sha256")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -85,13 +82,12 @@ class Bundle:
         with results.replacing(folder / WEIGHTS) as temporary:
             safetensors.torch.save_file(weights, temporary)
         content: dict[str, Any] = {
-            "form": _FORM,
             "weights_sha256": results.sha256(folder / WEIGHTS),
             **{part.name: getattr(self, part.name) for part in fields(self)},
             "settings": asdict(self.settings),
         }
         del content["network"]
-        results.write_json(content | {"content_sha256": _hash(content)}, folder / RECORD)
+        record.write(content, folder)
 
     @classmethod
     def read(cls, folder: Path | str) -> Bundle:
@@ -115,12 +111,12 @@ class Bundle:
             finite.
         """
         folder = Path(folder)
-        content = _content(folder / RECORD)
+        content = record.read(folder)
         path = folder / WEIGHTS
         if not path.is_file() or results.sha256(path) != content["weights_sha256"]:
             raise checks.InputError(
-                f"{path} must be the file that {RECORD} was written with; it is missing or its "
-                f"SHA-256 differs. Copy the bundle again."
+                f"{path} must be the file that {record.NAME} was written with; it is missing or "
+                f"its SHA-256 differs. Copy the bundle again."
             )
         weights = safetensors.torch.load_file(path)
         _refuse_not_finite(weights, str(path))
@@ -177,33 +173,6 @@ class Bundle:
                 f"{seen.sum()} of {len(patients)} patients are of its own centres, so their scores "
                 f"are not external. Use development's out-of-fold scores for them."
             )
-
-
-def _content(path: Path) -> dict[str, Any]:
-    """The record, where it is whole."""
-    if not path.is_file():
-        raise checks.InputError(f"{path} is not there; development's run writes it (hcc run).")
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        said = content.pop("content_sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise checks.InputError(f"{path} must be a bundle's record; it is not ({error}).") from None
-    if said != _hash(content):
-        raise checks.InputError(
-            f"{path} has been changed since it was written (its SHA-256 differs). "
-            f"Copy the bundle again; a changed model is a new model."
-        )
-    if content["form"] != _FORM:
-        raise checks.InputError(
-            f"{path} has the form {content['form']}; this version reads form {_FORM}."
-        )
-    return dict(content)
-
-
-def _hash(content: dict[str, Any]) -> str:
-    """A hash of the record, whatever its line breaks."""
-    text = json.dumps(content, sort_keys=True, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _settings(content: dict[str, Any]) -> Settings:

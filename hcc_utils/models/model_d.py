@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.models import folds, training
+from hcc_utils.models import folds, record, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
@@ -19,7 +19,6 @@ from hcc_utils.study import results
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import COLUMNS, Scores
 
-CURVES = "learning_curves.csv"
 _NETWORKS = "networks"  # every trained network stays here, so that an interrupted run goes on
 
 
@@ -90,7 +89,7 @@ class ModelD:
         """
         self.scores.write(here.own("scores_d.csv"))
         if self.bundle is not None:
-            here.write(self.curves, CURVES)
+            here.write(self.curves, record.CURVES)
             here.write(self.inner, "inner_scores_d.csv")
             self.bundle.write(here.path)
 
@@ -162,7 +161,7 @@ def _external(images: Images, folder: Path, made: dict[str, Any]) -> ModelD:
         bundle.settings,
         event=images.endpoint,
     )
-    curves = results.read_table(folder / CURVES)
+    curves = results.read_table(folder / record.CURVES)
     note = "The frozen network was applied once; nothing was fitted here."
     return ModelD(scores, curves, note, curves[:0])
 

@@ -12,11 +12,9 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.models import clinical, combined
-from hcc_utils.models.bundle import Bundle
+from hcc_utils.models import clinical, combined, record
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
-from hcc_utils.models.model_d import CURVES
 from hcc_utils.study import results
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
@@ -204,14 +202,7 @@ def models_of(here: Folder, *, bundle: str = "") -> Models:
         Frozen.
     """
     if bundle:
-        frozen = Bundle.read(bundle)
-        return Models.from_dict(
-            {
-                "clinical": frozen.clinical,
-                "combined": frozen.combined,
-                "thresholds": frozen.thresholds,
-            }
-        )
+        return Models.from_dict(record.read(bundle))
     return Models.from_dict(here.read_json("models.json"))
 
 
@@ -232,7 +223,7 @@ def ranges_of(scores: Scores, *, bundle: str = "") -> Ranges:
         For ``cs`` the score, for ``d`` the log odds of the risk: lowest and highest.
     """
     if bundle:
-        return {name: (low, high) for name, (low, high) in Bundle.read(bundle).ranges.items()}
+        return {name: (low, high) for name, (low, high) in record.read(bundle)["ranges"].items()}
     score = scores.only(model="cs").table["score"]
     risk = scores.only(model="d").table["risk"].clip(1e-6, 1 - 1e-6)
     shown = {"cs": score, "d": np.log(risk / (1 - risk))}
@@ -295,6 +286,8 @@ def freeze(development: Path, folder: Path) -> None:
     folder : pathlib.Path
         Where the bundle goes; an earlier one there is replaced.
     """
+    from hcc_utils.models.bundle import Bundle  # torch: only here
+
     models = json.loads((development / "models.json").read_text("utf-8"))
     ranges = json.loads((development / "ranges.json").read_text("utf-8"))
     patients = results.read_table(development / "patients.csv")
@@ -304,7 +297,7 @@ def freeze(development: Path, folder: Path) -> None:
         ranges=ranges,
         baseline={"patients": len(patients)},
     ).write(folder)
-    results.write_table(results.read_table(development / CURVES), folder / CURVES)
+    results.write_table(results.read_table(development / record.CURVES), folder / record.CURVES)
 
 
 def _in_order(patients: pd.DataFrame, d: Scores) -> pd.DataFrame:
