@@ -10,7 +10,7 @@ import pytest
 import small_study
 
 from hcc_utils import checks
-from hcc_utils.demo import hospitals, patients, study
+from hcc_utils.demo import boxes, hospitals, patients, study
 from hcc_utils.orchestration import contract
 from hcc_utils.study.manifest import Manifest
 
@@ -260,6 +260,7 @@ def test_demo_passes(tmp_path: Path) -> None:
         table = (tmp_path / name / "patients.csv").read_bytes()
         sums = f"{hashlib.sha256(table).hexdigest()}  patients.csv\n"
         (tmp_path / name / "SHA256SUMS").write_text(sums, "utf-8")
+    (tmp_path / "hospital_e" / "roi" / boxes.TABLE).touch()
     (tmp_path / "m.yaml").write_text(study.manifest_text(".", "tiny"), "utf-8")
     verdict = contract.check(Manifest.read(tmp_path / "m.yaml"), tmp_path / "results")
     assert verdict.accepted == ("hospital_c", "hospital_d", "hospital_e")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import pandas as pd
 import pytest
 
 from hcc_utils.demo import study
+from hcc_utils.imaging.study_slices import study_slices
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 
@@ -41,7 +43,25 @@ def test_everyone_with_a_ct_has_a_series_and_a_lesion(demo):
     series = {name: manifest.folders(name) for name in manifest.centres}
     assert sum(len(folders) for folders in series.values()) == 65
     for name, folders in series.items():
-        assert {path.stem for path in manifest.path(name, "roi").iterdir()} == folders
+        path = manifest.path(name, "roi")
+        if path.is_file():
+            assert list(path.parent.iterdir()) == [path]
+            assert set(pd.read_csv(path, dtype=str)["patient_id"]) == folders
+        else:
+            assert {file.name.split(".")[0] for file in path.iterdir()} == folders
+
+
+def test_every_form_of_outline_leads_to_slices(demo):
+    """SEG at two hospitals, RTSTRUCT, NIfTI and a table of boxes at one each; nobody is lost."""
+    manifest = Manifest.read(demo / "data_manifest.yaml")
+    sources = {}
+    for name in manifest.centres:
+        everyone = pd.DataFrame({"patient_id": sorted(manifest.folders(name)), "centre": name})
+        found = study_slices(manifest, everyone, margin_pixels=5, size=16)
+        assert found.problems.empty
+        assert set(found.table["patient_id"]) == set(everyone["patient_id"])
+        (sources[name[-1]],) = set(found.table["roi_source"])
+    assert sources == {"a": "seg", "b": "seg", "c": "rtstruct", "d": "nifti", "e": "boxes"}
 
 
 def test_a_finished_study_is_left_as_it_is(demo):
@@ -55,7 +75,8 @@ def test_an_interrupted_study_is_gone_on_with(demo, tmp_path):
     out = tmp_path / "demo"
     shutil.copytree(demo, out)
     (out / "demo.json").rename(out / ".demo_begun.json")
-    shutil.rmtree(out / "hospital_c" / "dicom" / "C001")
+    for name in ("hospital_c/dicom/C001", "hospital_e/dicom/E001"):
+        shutil.rmtree(out / name)
     kept = out / "hospital_c" / "dicom" / "C002"
     before = kept.stat().st_mtime_ns
     study.make(out, "tiny")

@@ -139,7 +139,7 @@ def test_every_warning_stands_in_the_inventory(centre):
 
 
 def test_a_wrong_manifest_stops_before_anything_is_read(centre):
-    with pytest.raises(InputError, match="roi_source must be one of seg, boxes"):
+    with pytest.raises(InputError, match="roi_source must be one of seg, rtstruct, nifti, boxes"):
         prepared(centre, "P1", source="sge")
     with pytest.raises(InputError, match="is not a folder; correct the manifest"):
         preprocessing.cohort_slices(

@@ -1,17 +1,16 @@
-"""A phantom on disk: one portal-venous CT series and the lesion's segmentation."""
+"""A phantom on disk: one portal-venous CT series and the lesion's outline."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-import highdicom as hd
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sr.codedict import codes
 from pydicom.uid import CTImageStorage, JPEGLSLossless, generate_uid
 
 import hcc_utils
+from hcc_utils.demo import outlines
 from hcc_utils.demo.hospitals import Hospital
 from hcc_utils.demo.lesions import Patient
 from hcc_utils.demo.phantoms import SIZE, Phantom, phantom
@@ -28,12 +27,11 @@ def write_patient(
     seed: int,
 ) -> None:
     """
-    Nothing; the patient's series and segmentation stand in the folder.
+    Nothing; the patient's series and the lesion's outline stand in the folder.
 
-    The files are ``dicom/<patient_id>/<number>.dcm`` (JPEG-LS, lossless) and
-    ``roi/<patient_id>.dcm`` (a BINARY segmentation with one segment, "Lesion", whose frames refer
-    to the slices by SOPInstanceUID). Equal arguments give equal bytes: UIDs derive from the seed
-    and the patient's name, dates are one and the same.
+    The files are ``dicom/<patient_id>/<number>.dcm`` (JPEG-LS, lossless) and one in ``roi/``, in
+    the hospital's form (`outlines.write`). Equal arguments give equal bytes: UIDs derive from the
+    seed and the patient's name, dates are one and the same.
 
     Parameters
     ----------
@@ -54,9 +52,7 @@ def write_patient(
     series.mkdir(parents=True, exist_ok=True)
     (folder / "roi").mkdir(exist_ok=True)
     images = [_slice(drawn, number, patient, hospital, seed) for number in range(len(drawn.z_mm))]
-    _segmentation(images, drawn, hospital, _Uids(seed, name)).save_as(
-        folder / "roi" / f"{name}.dcm"
-    )
+    outlines.write(folder / "roi", images, drawn.lesion, hospital, _Uids(seed, name))
     for number, (image, hounsfield) in enumerate(zip(images, drawn.hounsfield, strict=True), 1):
         stored = hounsfield - np.int16(image.RescaleIntercept)
         kind = "<i2" if image.PixelRepresentation else "<u2"
@@ -199,42 +195,3 @@ def _pixels(hospital: Hospital) -> dict[str, Any]:
         "WindowCenter": 60,
         "WindowWidth": 350,
     }
-
-
-def _segmentation(
-    images: list[Dataset], drawn: Phantom, hospital: Hospital, uids: _Uids
-) -> hd.seg.Segmentation:
-    """The lesion's slices as a BINARY segmentation, with our own UIDs and times."""
-    lesion = hd.seg.SegmentDescription(
-        segment_number=1,
-        segment_label="Lesion",
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Neoplasm,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
-        tracking_uid=uids("lesion"),
-        tracking_id="Target lesion",
-    )
-    seg = hd.seg.Segmentation(
-        source_images=images,
-        pixel_array=drawn.lesion,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[lesion],
-        series_instance_uid=uids("segmentation series"),
-        series_number=300,
-        sop_instance_uid=uids("segmentation"),
-        instance_number=1,
-        manufacturer=hospital.manufacturer,
-        manufacturer_model_name=hospital.model,
-        software_versions=hcc_utils.__version__,
-        device_serial_number=hospital.name,
-        series_description="Lesion segmentation",
-        content_label="LESION",
-    )
-    seg.InstanceCreationDate = seg.ContentDate = seg.SeriesDate = _DATE
-    seg.InstanceCreationTime = seg.ContentTime = seg.SeriesTime = _TIME
-    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
-        item.DimensionOrganizationUID = uids("dimensions")
-    for equipment in seg.ContributingEquipmentSequence:
-        if "ContributionDateTime" in equipment:
-            equipment.ContributionDateTime = _DATE + _TIME
-    return seg

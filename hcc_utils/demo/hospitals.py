@@ -16,7 +16,7 @@ from hcc_utils.study import results, vocabulary
 
 @dataclass(frozen=True, kw_only=True)
 class Hospital:
-    """One hospital, and the scanner that gives its images their look."""
+    """One hospital, the scanner that gives its images their look, and the form of its outlines."""
 
     name: str
     title: str
@@ -28,6 +28,7 @@ class Hospital:
     slice_spacing_mm: float
     pixel_spacing_mm: float
     noise_hu: float
+    roi_source: Literal["seg", "rtstruct", "nifti", "boxes"]
 
 
 _ALL = (
@@ -42,6 +43,7 @@ _ALL = (
         slice_spacing_mm=5.0,
         pixel_spacing_mm=1.15,
         noise_hu=12.0,
+        roi_source="seg",
     ),
     Hospital(
         name="hospital_b",
@@ -54,6 +56,7 @@ _ALL = (
         slice_spacing_mm=5.0,
         pixel_spacing_mm=1.2,
         noise_hu=15.0,
+        roi_source="seg",
     ),
     Hospital(
         name="hospital_c",
@@ -66,6 +69,7 @@ _ALL = (
         slice_spacing_mm=3.0,
         pixel_spacing_mm=1.1,
         noise_hu=18.0,
+        roi_source="rtstruct",
     ),
     Hospital(
         name="hospital_d",
@@ -78,6 +82,7 @@ _ALL = (
         slice_spacing_mm=7.0,
         pixel_spacing_mm=1.25,
         noise_hu=10.0,
+        roi_source="nifti",
     ),
     Hospital(
         name="hospital_e",
@@ -90,6 +95,7 @@ _ALL = (
         slice_spacing_mm=5.0,
         pixel_spacing_mm=1.15,
         noise_hu=14.0,
+        roi_source="boxes",
     ),
 )
 

@@ -16,8 +16,8 @@ import yaml
 
 import hcc_utils
 from hcc_utils import checks
-from hcc_utils.demo import hospitals, patients
-from hcc_utils.demo.hospitals import HOSPITALS
+from hcc_utils.demo import boxes, hospitals, patients
+from hcc_utils.demo.hospitals import HOSPITALS, Hospital
 from hcc_utils.demo.patients import SEED, Size
 from hcc_utils.imaging import parallel
 from hcc_utils.study import results
@@ -70,7 +70,9 @@ def make(
     everyone, truth = patients.make(size, seed, free=free)
     hospitals.write(out, everyone, truth)
     _draw(out, everyone, truth, seed, progress)
-    for name in HOSPITALS:
+    for name, hospital in HOSPITALS.items():
+        if hospital.roi_source == "boxes":
+            boxes.join(out / name / "roi")
         _write_checksums(out / name)
     with results.replacing(out / _MANIFEST) as temporary:
         temporary.write_text(manifest_text(".", size, seed), "utf-8")
@@ -114,7 +116,7 @@ def manifest_text(data_root: str, size: Size = "full", seed: int = SEED) -> str:
                 "table": f"{name}/patients.csv",
                 "codebook": f"{name}/codebook.yaml",
                 "dicom": f"{name}/dicom",
-                "roi": {"source": "seg", "path": f"{name}/roi"},
+                "roi": _roi(hospital),
                 "checksums": f"{name}/SHA256SUMS",
             }
             for name, hospital in HOSPITALS.items()
@@ -122,6 +124,14 @@ def manifest_text(data_root: str, size: Size = "full", seed: int = SEED) -> str:
         "chapters_left_out": {},
     }
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
+
+
+def _roi(hospital: Hospital) -> dict[str, str]:
+    """In which form a hospital keeps its outlines, and where."""
+    path = f"{hospital.name}/roi"
+    if hospital.roi_source == "boxes":
+        path += f"/{boxes.TABLE}"
+    return {"source": hospital.roi_source, "path": path}
 
 
 def _settings(size: str, seed: int, *, free: bool) -> dict[str, Any]:

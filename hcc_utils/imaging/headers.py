@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pydicom
 from pydicom.config import disable_value_validation
 
@@ -184,6 +186,38 @@ def _text(dataset: Any, keyword: str) -> str:
         return ""
     several = not isinstance(value, str) and hasattr(value, "__iter__")
     return "\\".join(str(v) for v in value) if several else str(value).strip()
+
+
+def axes(header: Header) -> npt.NDArray[np.float64]:
+    """
+    Where one step to the next column, to the next row and off the slice leads.
+
+    Parameters
+    ----------
+    header : Header
+        A slice that tells how it lies.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (3, 3)
+        Three columns in patient axes: a pixel to the right, a pixel down (both in mm), and the
+        normal (1 mm long).
+
+    Raises
+    ------
+    ImagingError
+        If the slice does not tell its orientation or spacing.
+    """
+    if header.orientation is None or header.pixel_spacing_mm is None:
+        raise ImagingError(
+            "no_position",
+            f"{header.path} lacks ImageOrientationPatient or PixelSpacing, so that no outline can "
+            "be placed on it. Export it from the archive once more.",
+            header.path,
+        )
+    right, down = np.reshape(header.orientation, (2, 3))
+    between_rows, between_columns = header.pixel_spacing_mm
+    return np.column_stack([right * between_columns, down * between_rows, np.cross(right, down)])
 
 
 def number(dataset: Any, keyword: str) -> float | None:

@@ -73,7 +73,8 @@ def cohort_slices(
     dicom_root : pathlib.Path or str
         A folder with a folder for each patient, named like the patient.
     roi_source : str
-        "seg": `roi_path` is a folder with ``<patient_id>.dcm``; "boxes": it is a table.
+        "seg" or "rtstruct": `roi_path` is a folder with ``<patient_id>.dcm``; "nifti": one with
+        ``<patient_id>.nii.gz`` (.nii, .nrrd, .mha); "boxes": it is a table.
     roi_path : pathlib.Path or str
         Where the ROIs are.
     chosen_series : mapping of str to str
@@ -108,7 +109,7 @@ def cohort_slices(
             patient_id=patient_id,
             folder=Path(dicom_root) / patient_id,
             roi_source=roi_source,
-            roi_path=_roi_file(Path(roi_path), patient_id, roi_source),
+            roi_path=Path(roi_path),
             chosen=chosen_series.get(patient_id),
             margin_pixels=margin_pixels,
             size=size,
@@ -137,11 +138,6 @@ def cohort_slices(
     )
 
 
-def _roi_file(path: Path, patient_id: str, source: str) -> Path:
-    """Where a patient's ROI is: a file of its own, or the centre's table."""
-    return path / f"{patient_id}.dcm" if source == "seg" else path
-
-
 def _prepared(task: _Task) -> _Prepared:
     """One patient's slices or problem; every failure becomes a named problem."""
     inventory = None
@@ -164,9 +160,15 @@ def _prepared(task: _Task) -> _Prepared:
 
 def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
     """The patient's boxes from where this centre keeps them."""
-    if task.roi_source == "seg":
-        return roi.from_seg(task.roi_path, series)
-    return roi.from_boxes(task.roi_path, task.patient_id)
+    if task.roi_source == "boxes":
+        return roi.from_boxes(task.roi_path, task.patient_id)
+    read = {"seg": roi.from_seg, "rtstruct": roi.from_rtstruct, "nifti": roi.from_nifti}
+    return read[task.roi_source](_roi_file(task), series)
+
+
+def _roi_file(task: _Task) -> Path:
+    """Where the patient's ROI is."""
+    return roi.file_of(task.roi_path, task.patient_id, task.roi_source)
 
 
 def _only_candidate(folder: ct.Folder, task: _Task) -> str:
@@ -191,8 +193,8 @@ def _only_candidate(folder: ct.Folder, task: _Task) -> str:
 
 def _which(folder: ct.Folder, usable: Sequence[str], task: _Task) -> str:
     """The message for several usable series, with the lines that would settle it."""
-    wanted = roi.referenced(task.roi_path, task.patient_id, task.roi_source)
-    drawn_on = [uid for uid in usable if wanted <= {h.sop_instance_uid for h in folder.series[uid]}]
+    file = _roi_file(task)
+    drawn_on = [u for u in usable if roi.drawn_on(folder.open(u), file, task.roi_source)]
     lines = " or ".join(f'series: {{{folder.patient_id}: "{uid}"}}' for uid in drawn_on or usable)
     why = " (the ROI was drawn on it)" if len(drawn_on) == 1 else ""
     return (

@@ -1,33 +1,23 @@
-"""Where the lesion is: one box for each slice that it touches, from a segmentation or a table."""
+"""Where the lesion is: one box for each slice that it touches, from any form of outline."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pydicom
-from pydicom.config import disable_value_validation
 
 from hcc_utils import checks
-from hcc_utils.imaging.headers import Header, ImagingError
+from hcc_utils.imaging import label_maps, segmentations, structure_sets
+from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.marks import Mark, Mask
 from hcc_utils.imaging.series import Series
 
-SOURCES: tuple[str, ...] = ("seg", "boxes")
+SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "boxes")
 EDGES: tuple[str, ...] = ("row_min", "row_max", "column_min", "column_max")
 COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source")
-
-_SEG = "1.2.840.10008.5.1.4.1.1.66.4"
-_LESION = re.compile(r"(lesion|mass|tumou?r|hcc)s?[\s_#-]*\d*", re.IGNORECASE)
-_SAME_PLACE_MM = 0.1
-_SAME_DIRECTION = 1e-3
-
-_Groups = tuple[Any, Any]  # a frame's own attributes, and those that all frames share
 
 
 def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
@@ -56,22 +46,66 @@ def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
         If it is no BINARY segmentation, no segment is a lesion, nothing is marked, or a frame
         does not lie on exactly one slice of the series.
     """
-    path = Path(path)
-    dataset = _segmentation(path)
-    lesions = _lesions(path, dataset)
-    masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-    rows = []
-    for mask, (segment, uid, groups) in zip(masks, _frames(path, dataset), strict=True):
-        if segment in lesions:
-            _require_same_grid(path, groups, series.slice(uid), mask.shape)
-            if mask.any():
-                rows.append((uid, lesions[segment], *_extent(mask), "seg"))
-    if not rows:
-        raise ImagingError(
-            "nothing_marked", f"{path} marks no pixel as lesion. Draw it and export again.", path
-        )
-    rows.sort(key=lambda row: (row[1], series.place(row[0])))
-    return pd.DataFrame(rows, columns=list(COLUMNS))
+    return _boxes(Path(path), segmentations.marked(Path(path), series), series)
+
+
+def from_rtstruct(path: Path | str, series: Series) -> pd.DataFrame:
+    """
+    The boxes of the lesions that an RT structure set outlines.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        A structure set with closed planar contours. ROIs named lesion, mass, tumour or HCC,
+        numbered or not, are lesions; others are left out.
+    series : Series
+        The series on which it was drawn.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `from_seg`; lesions in the order of ROI numbers. A pixel is marked where
+        its centre lies within an odd number of the lesion's contours, or on one
+        (`contours.filled`); contours that hold no pixel's centre have no row. A contour that
+        names no image belongs to the one slice at its position, within 0.1 mm; its box is said
+        to be from "rtstruct_by_position".
+
+    Raises
+    ------
+    InputError
+        If it is no structure set, no ROI is a lesion, nothing is marked, a contour is not closed
+        or does not lie on exactly one slice of the series, or the frame of reference is another.
+    """
+    return _boxes(Path(path), structure_sets.marked(Path(path), series), series)
+
+
+def from_nifti(path: Path | str, series: Series) -> pd.DataFrame:
+    """
+    The boxes of the lesions that a label map marks.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        A NIfTI, NRRD or MetaImage file (`label_maps.FORMS`). It has no names, so every label
+        above 0 is a lesion: a map that also marks the liver must be reduced to its lesions.
+    series : Series
+        The series on which it was drawn.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `from_seg`; lesions in the order of labels. Nothing is resampled: each
+        slice takes the labels of the plane in which it lies, whatever the order and the sense of
+        the file's axes (RAS or LPS).
+
+    Raises
+    ------
+    InputError
+        If it is no label map, nothing is marked, its grid is not the slices' (the same rows and
+        columns; spacing within 0.001 mm, direction within 0.001, place within 0.1 mm; what
+        differs is named), or it marks a plane where the series has no slice.
+    """
+    return _boxes(Path(path), label_maps.marked(Path(path), series), series)
 
 
 def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
@@ -125,28 +159,85 @@ def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
     return boxes[list(COLUMNS)].astype(whole).reset_index(drop=True)
 
 
-def referenced(path: Path | str, patient_id: str, source: str) -> frozenset[str]:
+def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     """
-    The slices to which a patient's ROI refers.
+    Where a patient's ROI is.
 
     Parameters
     ----------
     path : pathlib.Path or str
-        The segmentation, or the table of boxes.
+        The centre's folder of ROIs, or its table of boxes.
     patient_id : str
         Whose.
-    source : str
-        "seg" or "boxes".
+    source : {"seg", "rtstruct", "nifti", "boxes"}
+        Its form.
 
     Returns
     -------
-    frozenset of str
-        Their SOPInstanceUIDs.
+    pathlib.Path
+        ``<patient_id>.dcm``, the label map ``<patient_id>`` in whichever form is there, or the
+        table itself.
+
+    Raises
+    ------
+    InputError
+        If there are several label maps.
     """
-    if source == "boxes":
-        return frozenset(from_boxes(path, patient_id)["sop_instance_uid"])
     path = Path(path)
-    return frozenset(uid for _, uid, _ in _frames(path, _segmentation(path)))
+    if source == "boxes":
+        return path
+    forms = label_maps.FORMS if source == "nifti" else (".dcm",)
+    named = [path / f"{patient_id}{form}" for form in forms]
+    there = [file for file in named if file.is_file()]
+    if len(there) > 1:
+        raise ImagingError(
+            "several_rois",
+            f"{path} holds {' and '.join(file.name for file in there)}. Keep the one that counts.",
+            path,
+        )
+    return (there or named)[0]
+
+
+def drawn_on(series: Series, path: Path | str, source: str) -> bool:
+    """
+    Whether an ROI can have been drawn on a series.
+
+    Parameters
+    ----------
+    series : Series
+        One of the patient's series.
+    path : pathlib.Path or str
+        The patient's ROI, or the table of boxes.
+    source : {"seg", "rtstruct", "nifti", "boxes"}
+        Its form.
+
+    Returns
+    -------
+    bool
+        True where the series holds every slice to which the ROI refers, or has the grid of the
+        label map.
+    """
+    path = Path(path)
+    if source == "nifti":
+        return label_maps.fits(path, series)
+    if source == "boxes":
+        named = frozenset(from_boxes(path, series.patient_id)["sop_instance_uid"])
+    else:
+        named = (segmentations if source == "seg" else structure_sets).references(path)
+    return named <= {header.sop_instance_uid for header in series.slices}
+
+
+def _boxes(path: Path, marks: Iterable[Mark], series: Series) -> pd.DataFrame:
+    """The box of each mark that marks anything, by lesion and along the normal."""
+    rows = [
+        (uid, lesion, *_extent(mask), source) for lesion, uid, mask, source in marks if mask.any()
+    ]
+    if not rows:
+        raise ImagingError(
+            "nothing_marked", f"{path} marks no pixel as lesion. Draw it and export again.", path
+        )
+    rows.sort(key=lambda row: (row[1], series.place(row[0])))
+    return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
 @lru_cache(maxsize=1)
@@ -156,105 +247,7 @@ def _table(path: str, _changed: int) -> pd.DataFrame:
     return checks.columns(table, ["patient_id", "sop_instance_uid", *EDGES], name=path)
 
 
-def _segmentation(path: Path) -> Any:
-    """The dataset, where it is a BINARY segmentation."""
-    if not path.is_file():
-        raise ImagingError("no_roi", f"{path} is not there; put the patient's SEG there.", path)
-    try:
-        with disable_value_validation():
-            dataset = pydicom.dcmread(path)
-    except Exception as error:  # a damaged file fails in any of pydicom's ways
-        raise ImagingError(
-            "unreadable_roi", f"{path} cannot be read as DICOM ({error}). Export it again.", path
-        ) from error
-    kind = str(dataset.get("SegmentationType", "none"))
-    if dataset.get("SOPClassUID") != _SEG or kind != "BINARY":
-        raise ImagingError(
-            "not_a_segmentation",
-            f"{path} is not a BINARY DICOM segmentation (SegmentationType: {kind}). "
-            "Export the outline as a binary SEG, or give a table of boxes.",
-            path,
-        )
-    return dataset
-
-
-def _lesions(path: Path, dataset: Any) -> dict[int, int]:
-    """Which segments are lesions: number of the segment, number of the lesion."""
-    labels = {int(s.SegmentNumber): str(s.SegmentLabel) for s in dataset.SegmentSequence}
-    found = [number for number, label in labels.items() if _LESION.fullmatch(label.strip())]
-    if not found:
-        raise ImagingError(
-            "no_lesion_segment",
-            f"{path} has no segment labelled lesion, mass, tumour or HCC; it has "
-            f"{', '.join(labels.values())}. Rename the lesion's segment.",
-            path,
-        )
-    return {number: lesion for lesion, number in enumerate(sorted(found), start=1)}
-
-
-def _frames(path: Path, dataset: Any) -> Iterator[tuple[int, str, _Groups]]:
-    """Each frame's segment, the one slice that it refers to, and where to look for the rest."""
-    shared = dataset.get("SharedFunctionalGroupsSequence", [{}])[0]
-    for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
-        groups = (frame, shared)
-        sources = [
-            str(source.ReferencedSOPInstanceUID)
-            for derivation in frame.get("DerivationImageSequence", [])
-            for source in derivation.get("SourceImageSequence", [])
-        ]
-        if len(sources) != 1:
-            raise ImagingError(
-                "unresolved_reference",
-                f"{path}, frame {number} refers to {len(sources)} images; one is needed. "
-                "Export the segmentation on the slices of the CT, not resampled.",
-                path,
-            )
-        segment = _group(groups, "SegmentIdentificationSequence")
-        if segment is None:
-            raise ImagingError(
-                "unresolved_reference",
-                f"{path}, frame {number} names no segment. Export it again.",
-                path,
-            )
-        yield int(segment.ReferencedSegmentNumber), sources[0], groups
-
-
-def _group(groups: _Groups, keyword: str) -> Any:
-    """What the frame itself says, or what all frames share; None where neither does."""
-    found = next((group.get(keyword) for group in groups if group.get(keyword)), None)
-    return found[0] if found else None
-
-
-def _require_same_grid(path: Path, groups: _Groups, header: Header, shape: tuple[int, ...]) -> None:
-    """Refuse a frame whose pixels are not those of the slice it refers to."""
-    position = _group(groups, "PlanePositionSequence")
-    orientation = _group(groups, "PlaneOrientationSequence")
-    measures = _group(groups, "PixelMeasuresSequence")
-    same = shape == (header.rows, header.columns)
-    if position is not None:
-        same &= _near(position.ImagePositionPatient, header.position_mm, _SAME_PLACE_MM)
-    if orientation is not None:
-        turned = orientation.ImageOrientationPatient
-        same &= _near(turned, header.orientation, _SAME_DIRECTION)
-    if measures is not None:
-        same &= _near(measures.PixelSpacing, header.pixel_spacing_mm, _SAME_DIRECTION)
-    if not same:
-        raise ImagingError(
-            "other_grid",
-            f"{path}: a frame does not lie on the pixels of the slice {header.sop_instance_uid} "
-            "to which it refers (size, position, orientation or spacing differ). Export the "
-            "segmentation on the CT's own slices.",
-            path,
-        )
-
-
-def _near(one: Any, other: tuple[float, ...] | None, within: float) -> bool:
-    if other is None or len(one) != len(other):
-        return False
-    return bool(np.allclose([float(v) for v in one], other, rtol=0, atol=within))
-
-
-def _extent(mask: npt.NDArray[np.uint8]) -> tuple[int, int, int, int]:
+def _extent(mask: Mask) -> tuple[int, int, int, int]:
     """First and last marked row, first and last marked column."""
     rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
     return int(rows[0]), int(rows[-1]), int(columns[0]), int(columns[-1])

@@ -1,0 +1,207 @@
+"""RT structure sets: what closed planar contours mark on the slices that they were drawn on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hcc_utils.imaging import contours, marks
+from hcc_utils.imaging.contours import ON_THE_PATH_PIXELS, Points
+from hcc_utils.imaging.headers import Header, ImagingError, axes
+from hcc_utils.imaging.marks import SAME_PLACE_MM, Mark
+from hcc_utils.imaging.series import Series
+
+_STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
+_CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
+
+
+def marked(path: Path, series: Series) -> Iterator[Mark]:
+    """
+    What the contours of each lesion mark on each slice.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An RT structure set.
+    series : Series
+        The series on which it was drawn.
+
+    Yields
+    ------
+    Mark
+        One for each slice with contours of a lesion; its source is "rtstruct" where they name
+        the slice and "rtstruct_by_position" where only their position tells it.
+
+    Raises
+    ------
+    ImagingError
+        If it is no structure set, no ROI is a lesion, or a contour is not closed, does not lie
+        on exactly one slice of the series, or has another frame of reference.
+    """
+    dataset = _read(path)
+    rois = {int(roi.ROINumber): roi for roi in dataset.get("StructureSetROISequence", [])}
+    names = {number: str(roi.get("ROIName", "")) for number, roi in rois.items()}
+    lesions = marks.lesions(path, names, "ROI")
+    drawn: dict[tuple[int, str], list[Points]] = {}
+    by_position = set()
+    for number, contour in _contours(dataset):
+        if number in lesions:
+            points = _points(path, contour)
+            header, named = _slice(path, dataset, contour, points, series)
+            _require_same_frame(path, rois[number], header)
+            slot = lesions[number], header.sop_instance_uid
+            drawn.setdefault(slot, []).append(_pixels(path, points, header))
+            if not named:
+                by_position.add(slot)
+    for (lesion, uid), found in drawn.items():
+        header = series.slice(uid)
+        mask = contours.filled(found, header.rows, header.columns)
+        source = "rtstruct_by_position" if (lesion, uid) in by_position else "rtstruct"
+        yield Mark(lesion, uid, mask, source)
+
+
+def references(path: Path) -> frozenset[str]:
+    """
+    The slices to which a structure set refers.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        An RT structure set.
+
+    Returns
+    -------
+    frozenset of str
+        The SOPInstanceUIDs that its contours name or, where they name none, those of the series
+        that it names as a whole.
+    """
+    dataset = _read(path)
+    named = {uid for _, contour in _contours(dataset) for uid in _images(contour)}
+    return frozenset(named or {uid for one in _series(dataset) for uid in _images(one)})
+
+
+def _read(path: Path) -> Any:
+    """The dataset, where it is a structure set."""
+    dataset = marks.read(path, "RTSTRUCT")
+    if dataset.get("SOPClassUID") != _STORAGE:
+        raise ImagingError(
+            "not_a_structure_set",
+            f"{path} is not an RT structure set (Modality: {dataset.get('Modality', 'none')}). "
+            "Export the outline as RTSTRUCT, or name its form in the manifest.",
+            path,
+        )
+    return dataset
+
+
+def _contours(dataset: Any) -> Iterator[tuple[int, Any]]:
+    """Every contour, with the number of its ROI."""
+    for roi in dataset.get("ROIContourSequence", []):
+        for contour in roi.get("ContourSequence", []):
+            yield int(roi.ReferencedROINumber), contour
+
+
+def _images(item: Any) -> list[str]:
+    """The images that a contour, or a structure set's series, names."""
+    return [str(image.ReferencedSOPInstanceUID) for image in item.get("ContourImageSequence") or []]
+
+
+def _series(dataset: Any) -> list[Any]:
+    """The series that the structure set names as a whole."""
+    return [
+        series
+        for frame in dataset.get("ReferencedFrameOfReferenceSequence") or []
+        for study in frame.get("RTReferencedStudySequence") or []
+        for series in study.get("RTReferencedSeriesSequence") or []
+    ]
+
+
+def _points(path: Path, contour: Any) -> Points:
+    """A closed contour's corners in mm, patient axes."""
+    kind = str(contour.get("ContourGeometricType", "none"))
+    numbers = np.array([float(value) for value in contour.get("ContourData") or []])
+    if kind not in _CLOSED or len(numbers) % 3 or len(numbers) < 9:
+        raise ImagingError(
+            "no_closed_contour",
+            f"{path}: a lesion has a contour that is not closed and planar "
+            f"(ContourGeometricType: {kind}; {len(numbers)} coordinates). Outline the lesion "
+            "slice by slice, and remove points and open lines.",
+            path,
+        )
+    return numbers.reshape(-1, 3)
+
+
+def _slice(
+    path: Path, dataset: Any, contour: Any, points: Points, series: Series
+) -> tuple[Header, bool]:
+    """The one slice that a contour was drawn on, and whether the contour names it."""
+    named = _images(contour)
+    if len(named) == 1:
+        return series.slice(named[0]), True
+    if named:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}: a contour refers to {len(named)} images; one is needed. "
+            "Export the outline on the slices of the CT.",
+            path,
+        )
+    whole = [str(one.SeriesInstanceUID) for one in _series(dataset)]
+    if whole and series.series_instance_uid not in whole:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path} was drawn on the series {', '.join(whole)}, not on "
+            f"{series.series_instance_uid}. Name that series in the manifest.",
+            path,
+        )
+    return _at(path, points, series), False
+
+
+def _at(path: Path, points: Points, series: Series) -> Header:
+    """The one slice at a contour's position."""
+    first = series.slices[0]
+    heights = np.array([h.position_mm for h in series.slices]) @ axes(first)[:, 2]
+    height = float(np.median(points @ axes(first)[:, 2]))
+    near = np.flatnonzero(np.abs(heights - height) <= SAME_PLACE_MM)
+    if len(near) != 1:
+        nearest = float(heights[np.abs(heights - height).argmin()])
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}: a contour names no image, and {len(near)} slices lie within "
+            f"{SAME_PLACE_MM} mm of it: it is at {height:.2f} mm along the normal, the nearest "
+            f"slice at {nearest:.2f} mm. Export the outline with references to the CT's slices.",
+            path,
+        )
+    return series.slices[int(near[0])]
+
+
+def _require_same_frame(path: Path, roi: Any, header: Header) -> None:
+    """Refuse contours whose coordinates are counted from another origin."""
+    frame = str(roi.get("ReferencedFrameOfReferenceUID", "none"))
+    if frame != header.frame_of_reference_uid:
+        raise ImagingError(
+            "other_frame_of_reference",
+            f"{path}: the lesion's FrameOfReferenceUID is {frame}, that of the slice "
+            f"{header.sop_instance_uid} is {header.frame_of_reference_uid or 'none'}. Give the "
+            "outline that was drawn on this CT.",
+            path,
+        )
+
+
+def _pixels(path: Path, points: Points, header: Header) -> Points:
+    """Corners as (row, column) of the slice, where they lie on it."""
+    column, row, off_mm = np.linalg.solve(axes(header), (points - np.array(header.position_mm)).T)
+    within = np.array([(header.rows,), (header.columns,)]) / 2 + ON_THE_PATH_PIXELS
+    centre = np.array([(header.rows - 1,), (header.columns - 1,)]) / 2
+    off_image = np.abs(np.stack([row, column]) - centre) > within
+    if np.abs(off_mm).max() > SAME_PLACE_MM or off_image.any():
+        raise ImagingError(
+            "other_grid",
+            f"{path}: a contour does not lie on the slice {header.sop_instance_uid} (it leaves "
+            f"its plane by {np.abs(off_mm).max():.2f} mm; {off_image.any(axis=0).sum()} of "
+            f"{len(points)} points are beyond its edge). Give the outline that was drawn on this "
+            "CT.",
+            path,
+        )
+    return np.column_stack([row, column])
