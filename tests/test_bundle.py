@@ -115,5 +115,5 @@ def test_what_is_no_bundle_is_named(tmp_path: Path, content: str) -> None:
 
 
 def test_empty_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="`hcc freeze` writes a bundle"):
+    with pytest.raises(InputError, match=r"bundle\.json is not there; .*hcc run"):
         Bundle.read(tmp_path)
