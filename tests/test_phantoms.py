@@ -96,14 +96,27 @@ def test_whole_lesion_is_on_the_slices(hospital):
 
 
 @pytest.mark.parametrize(
-    ("hospital", "diameter"), [("hospital_a", 30.0), ("hospital_c", 110.0), ("hospital_d", 190.0)]
+    ("hospital", "diameter"), [("hospital_a", 90.0), ("hospital_c", 130.0), ("hospital_d", 200.0)]
 )
-def test_lesion_holds_neither_bone_nor_air(hospital, diameter):
-    """Water is 0, a portal-phase lesion below 200, bone above 400, lung near -850."""
-    phantom = drawn(hospital, diameter_mm=diameter, at_surface=True)
-    smooth = ndimage.uniform_filter(phantom.hounsfield.astype(float), (1, 3, 3))[phantom.lesion]
-    assert smooth.min() > -60
-    assert smooth.max() < 250
+def test_lesion_ends_at_the_abdominal_wall(hospital, diameter):
+    """Fat and muscle are at least 6 + 9 mm thick, a lesion stays 3 mm below: 18 mm, a pixel off."""
+    phantom = drawn(hospital, 1.5, diameter_mm=diameter, at_surface=True)
+    for hu, mask in zip(phantom.hounsfield, phantom.lesion, strict=True):
+        body = ndimage.binary_fill_holes(ndimage.binary_opening(hu > -300, np.ones((3, 3))))
+        below = ndimage.distance_transform_edt(body) * phantom.pixel_spacing_mm
+        assert not mask.any() or below[mask].min() > 15
+
+
+def test_huge_lesion_ends_before_the_aorta():
+    """Its radius is 11 mm, a lesion stays 3 mm off: nothing of it is within 10 mm of the middle."""
+    phantom = drawn("hospital_a", 1.5, seed=0, diameter_mm=205.0, lobe="cross")
+    x, y = np.meshgrid(phantom.x_mm, phantom.y_mm)
+    for hu, mask in zip(phantom.hounsfield, phantom.lesion, strict=True):
+        blood = (ndimage.uniform_filter(hu.astype(float), 5) > 125) & (
+            np.hypot(x - 10, y - 34) < 14
+        )
+        middle = x[blood].mean(), y[blood].mean()
+        assert not mask[np.hypot(x - middle[0], y - middle[1]) < 10].any()
 
 
 def test_lesion_lies_in_the_liver_and_is_darker(plain):

@@ -40,6 +40,7 @@ LOADING = 0.9
 NECROSIS_HU = 35.0
 _THICKEST_MM, _DEEPEST_MM = 116.0, 110.0  # what a liver holds across a lesion's longest axis
 _NECROSIS_FROM_MM = 15.0
+_CAPSULE_REACH_MM = 6.0  # farther out lie only specks that are no part of the lesion
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ class Lesion:
 
     @property
     def half_height_mm(self) -> float:
-        """How far it reaches up and down."""
-        return max(abs(lobe.centre[2]) + lobe.axes[2] for lobe in self._lobes) * self.radius_mm
+        """How far its lobes reach up and down; the same whatever its look."""
+        return max(lobe.axes[2] for lobe in self._lobes) * self.diameter_mm / 2
 
     def depth(self, z: Array, y: Array, x: Array) -> Array:
         """
@@ -151,7 +152,8 @@ class Lesion:
         drop = self.look.halo_hu + 22 * has(self._patient, "corona_low_attenuation")
         hu -= within * drop * np.exp(-np.square((depth + 0.4 * wide) / (0.6 * wide)))
         cover(hu, depth, self._tissue(z, y, x, depth, habitus))
-        self._paint_capsule(hu, (z, y, x), within, habitus)
+        near: Array = within * (depth > -_CAPSULE_REACH_MM)
+        self._paint_capsule(hu, (z, y, x), near, habitus)
 
     def _tissue(self, z: Array, y: Array, x: Array, depth: Array, habitus: Habitus) -> Array:
         """The inside's values."""

@@ -17,6 +17,7 @@ from hcc_utils.demo.textures import Array, ct_noise
 SIZE = 320
 MOST_SLICES = 25
 _MARGIN_SLICES = 3
+_FAR_OUTSIDE_MM = -1e3
 _LEAST_MARGIN_SLICES = 2
 _PEAK_PER_MM = {"B20": 0.16, "B30": 0.19, "FC08": 0.19, "STANDARD": 0.21, "B40": 0.26}
 _LOBES = {"right": (-150.0, -36.0), "left": (-8.0, 80.0), "cross": (-36.0, -8.0)}
@@ -141,7 +142,7 @@ def _lesion_depth(
     lesion: Lesion, centre: tuple[float, float, float], z: Array, axis: Array, abdomen: Abdomen
 ) -> Array:
     """Depth inside the lesion in mm, ending at wall, spine and aorta; far below 0 elsewhere."""
-    depth = np.full((len(z), SIZE, SIZE), -1e3, np.float32)
+    depth = np.full((len(z), SIZE, SIZE), _FAR_OUTSIDE_MM, np.float32)
     box, places = _around(lesion, centre, z, axis)
     inside = lesion.depth(*places)
     for number, height in enumerate(z.tolist()):
@@ -152,7 +153,9 @@ def _lesion_depth(
     parts, number_of_parts = ndimage.label(inside > 0)
     if number_of_parts > 1:  # specks that roughness cut off are no part of the lesion
         whole = np.argmax(np.bincount(parts.ravel())[1:]) + 1
-        inside[(parts > 0) & (parts != whole)] = -2
+        specks = ndimage.binary_dilation((parts > 0) & (parts != whole), np.ones((1, 3, 3)), 3)
+        inside[specks & (parts != whole)] = _FAR_OUTSIDE_MM
+    inside[[0, -1]] = np.minimum(inside[[0, -1]], -2)  # nor does a spur leave the series
     depth[box] = inside
     return depth
 
