@@ -2,17 +2,17 @@
 # make test     sets everything up and runs the tests
 PYTHON  ?= python3
 PROFILE ?= fast
-SIZE    ?= full
+PATIENTS ?= 332
 CORES   ?= $(shell getconf _NPROCESSORS_ONLN)
 BIN     := .venv/bin
 TORCH   := torch==2.13.0
 STAMP   := .venv/.ready-$(shell cat requirements.lock pyproject.toml Makefile | cksum | cut -d' ' -f1)
 
-ifeq ($(SIZE),full)
+ifeq ($(PATIENTS),332)
 DEMO     := data/demo
 MANIFEST := data_manifest.yaml
 else
-DEMO     := data/demo_$(SIZE)
+DEMO     := data/demo_$(PATIENTS)
 MANIFEST := $(DEMO)/data_manifest.yaml
 endif
 
@@ -20,7 +20,7 @@ endif
 .DEFAULT_GOAL := report
 
 report: setup
-	$(BIN)/hcc demo --out $(DEMO) --size $(SIZE)
+	$(BIN)/hcc demo --out $(DEMO) --patients $(PATIENTS)
 	$(BIN)/hcc run --manifest $(MANIFEST) --profile $(PROFILE) --cores $(CORES)
 
 test: setup

@@ -1,6 +1,6 @@
 """How long the whole study takes, and how much memory: from an empty checkout to the book.
 
-python benchmarks/report.py [--profile fast] [--size full] [--keep FOLDER]
+python benchmarks/report.py [--profile fast] [--patients 332] [--keep FOLDER]
 
 Clones this checkout's HEAD into an empty folder, times what a stranger would type, and prints a
 table. Memory is the sum over all processes of a step (proportional set size), sampled every 0.5 s.
@@ -73,13 +73,13 @@ def ran(folder: Path, study: str) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--profile", default="fast")
-    parser.add_argument("--size", default="full")
+    parser.add_argument("--patients", type=int, default=332)
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     folder = given.keep or Path(tempfile.mkdtemp())
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True)
-    study = "demo" if given.size == "full" else f"demo_{given.size}"
-    report = ["make", "report", f"PROFILE={given.profile}", f"SIZE={given.size}"]
+    study = "demo" if given.patients == 332 else f"demo_{given.patients}"
+    report = ["make", "report", f"PROFILE={given.profile}", f"PATIENTS={given.patients}"]
     steps = [Measured("set-up", ["make", "setup"], folder)]
     steps.append(Measured("demo study, notebooks, book", report, folder))
     notebooks = [len(ran(folder, study))]

@@ -39,13 +39,6 @@ ManifestPath = Annotated[
 ResultsRoot = Annotated[Path, typer.Option("--results", help="The folder above all results.")]
 
 
-class Size(StrEnum):
-    """How large the demo study is."""
-
-    full = "full"
-    tiny = "tiny"
-
-
 class Profile(StrEnum):
     """How long the network is trained."""
 
@@ -59,7 +52,9 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where the demo's hospitals are written.")] = Path(
         "data/demo"
     ),
-    size: Annotated[Size, typer.Option(help="332 patients, or 60.")] = Size.full,
+    patients: Annotated[
+        int, typer.Option(min=60, help="How many stay in the study; 332 as in the paper.")
+    ] = 332,
     seed: Annotated[int, typer.Option(help="Another seed makes another study.")] = 20240501,
     free: Annotated[
         bool, typer.Option("--free", help="Draw the events instead of fixing their counts.")
@@ -75,8 +70,8 @@ def demo(
         task = bar.add_task("images of patients", total=None)
         study.make(
             out,
-            size=size.value,
-            seed=seed,
+            patients,
+            seed,
             free=free,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
@@ -132,3 +133,116 @@ def mask(**boxes: tuple[int, int, int, int]) -> np.ndarray:
         marked[number, row_min : row_max + 1, (column_min + column_max) // 2] = True
         marked[number, (row_min + row_max) // 2, column_min : column_max + 1] = True
     return marked
+
+
+_TURNED = ((0.8, 0.0, 0.6), (0.0, 1.0, 0.0))  # right and down; the normal is (-0.6, 0, 0.8)
+_SKEWED = ((0.8, 0.6, 0.0), (-0.36, 0.48, 0.8))  # right and down; the normal is (0.48, -0.64, 0.6)
+
+
+def lying(
+    right: Sequence[float] = (1, 0, 0),
+    down: Sequence[float] = (0, 1, 0),
+    *,
+    spacing: Sequence[float] = (0.75, 0.75),
+    apart: float = 2.5,
+) -> Callable[[int, Dataset], None]:
+    """A change for `write_series`: slices in this plane, stacked along their normal."""
+
+    def change(number: int, image: Dataset) -> None:
+        position = np.array([-10.0, -12.0, 0.0]) + number * apart * np.cross(right, down)
+        image.ImagePositionPatient = position.round(6).tolist()
+        image.ImageOrientationPatient = [*right, *down]
+        image.PixelSpacing = list(spacing)
+
+    return change
+
+
+PLANES = {
+    "axial": lying(),
+    "anisotropic": lying(spacing=(0.5, 1.25), apart=7.0),
+    "descending": lying(apart=-2.5),
+    "coronal": lying((1, 0, 0), (0, 0, -1)),
+    "oblique": lying(*_TURNED, spacing=(0.6, 0.9), apart=3.0),
+    "double oblique": lying(*_SKEWED, spacing=(0.9, 0.6), apart=4.0),
+}
+"""How a series may lie in space."""
+
+
+def place_mm(image: Dataset, row: float, column: float) -> list[float]:
+    """A pixel's place in the patient, by the equation of DICOM PS3.3 C.7.6.2.1.1."""
+    position = [float(v) for v in image.ImagePositionPatient]
+    right, down = image.ImageOrientationPatient[:3], image.ImageOrientationPatient[3:]
+    between_rows, between_columns = image.PixelSpacing
+    return [
+        p + r * between_columns * column + d * between_rows * row
+        for p, r, d in zip(position, right, down, strict=True)
+    ]
+
+
+def rectangle(
+    row_min: float, row_max: float, column_min: float, column_max: float, edge: float = 0.5
+) -> list[tuple[float, float]]:
+    """The corners of a box, along the edges of its pixels or (edge=0) through their centres."""
+    top, bottom, left, right = row_min - edge, row_max + edge, column_min - edge, column_max + edge
+    return [(top, left), (top, right), (bottom, right), (bottom, left)]
+
+
+def write_rtstruct(
+    path: Path, folder: Path, rois: dict[str, list[tuple[int, list[tuple[float, float]]]]]
+) -> Path:
+    """A structure set; each ROI's contours are (number of the slice, corners as (row, column))."""
+    images = [pydicom.dcmread(file) for file in sorted(folder.glob("*.dcm"))]
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    dataset.SOPClassUID = "1.2.840.10008.5.1.4.1.1.481.3"
+    dataset.SOPInstanceUID = uid(400, 1)
+    dataset.Modality = "RTSTRUCT"
+    dataset.StructureSetROISequence, dataset.ROIContourSequence = [], []
+    for number, (name, contours) in enumerate(rois.items(), start=1):
+        roi, drawn = Dataset(), Dataset()
+        roi.ROINumber = drawn.ReferencedROINumber = number
+        roi.ROIName = name
+        roi.ReferencedFrameOfReferenceUID = images[0].FrameOfReferenceUID
+        drawn.ContourSequence = [_contour(images[on], corners) for on, corners in contours]
+        dataset.StructureSetROISequence.append(roi)
+        dataset.ROIContourSequence.append(drawn)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    dataset.save_as(path, enforce_file_format=True)
+    return path
+
+
+def _contour(image: Dataset, corners: list[tuple[float, float]]) -> Dataset:
+    """One closed contour that names its slice."""
+    contour, reference = Dataset(), Dataset()
+    reference.ReferencedSOPClassUID = CT
+    reference.ReferencedSOPInstanceUID = image.SOPInstanceUID
+    contour.ContourImageSequence = [reference]
+    contour.ContourGeometricType = "CLOSED_PLANAR"
+    contour.NumberOfContourPoints = len(corners)
+    contour.ContourData = [
+        round(value, 4) for row, column in corners for value in place_mm(image, row, column)
+    ]
+    return contour
+
+
+def label_map(
+    labels: np.ndarray,
+    *,
+    origin: Sequence[float] = (-10, -12, 0),
+    spacing: Sequence[float] = (0.75, 0.75, 2.5),
+    direction: Sequence[float] = (1, 0, 0, 0, 1, 0, 0, 0, 1),
+) -> sitk.Image:
+    """Labels with the axes (plane, row, column) on the grid of `write_series`."""
+    image = sitk.GetImageFromArray(np.asarray(labels))
+    image.SetOrigin([float(v) for v in origin])
+    image.SetSpacing([float(v) for v in spacing])
+    image.SetDirection([float(v) for v in direction])
+    return image
+
+
+def write_label_map(path: Path, image: sitk.Image) -> Path:
+    """An image in the form that the file's name says."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+    return path

@@ -249,7 +249,7 @@ class TestWarnings:
 
 def test_demo_passes(tmp_path: Path) -> None:
     """The tiny demo's own tables and manifest, with an empty file for each patient's images."""
-    everyone, truth = patients.make("tiny")
+    everyone, truth = patients.make(60)
     hospitals.write(tmp_path, everyone, truth)
     for row in everyone[everyone["has_ct"].astype(bool)].itertuples():
         folder = tmp_path / row.centre / "dicom" / row.patient_id
@@ -261,7 +261,7 @@ def test_demo_passes(tmp_path: Path) -> None:
         sums = f"{hashlib.sha256(table).hexdigest()}  patients.csv\n"
         (tmp_path / name / "SHA256SUMS").write_text(sums, "utf-8")
     (tmp_path / "hospital_e" / "roi" / boxes.TABLE).touch()
-    (tmp_path / "m.yaml").write_text(study.manifest_text(".", "tiny"), "utf-8")
+    (tmp_path / "m.yaml").write_text(study.manifest_text(".", 60), "utf-8")
     verdict = contract.check(Manifest.read(tmp_path / "m.yaml"), tmp_path / "results")
     assert verdict.accepted == ("hospital_c", "hospital_d", "hospital_e")
 

@@ -19,9 +19,9 @@ ROLES = ("development", "validation")
 SEEDS = range(20)
 
 
-def eligible(size="full", seed=patients.SEED, free=False):
+def eligible(count=332, seed=patients.SEED, free=False):
     """The patients whom the paper's rules keep, the truth beside them, and their role."""
-    table, known = patients.make(size, seed, free=free)
+    table, known = patients.make(count, seed, free=free)
     kept, _ = cohort.eligible(table)
     known = known.drop(columns=["centre", "bclc"]).rename(columns={"event": "true_event"})
     merged = kept.merge(known, on="patient_id", validate="one_to_one")
@@ -292,9 +292,15 @@ class TestDraws:
         other, _ = patients.make(seed=1)
         assert not np.allclose(other["diameter_mm"], everyone[0]["diameter_mm"])
 
-    def test_unknown_size_is_named(self):
-        with pytest.raises(InputError, match=r"size must be one of full, tiny; got 'tinny'"):
-            patients.make("tinny")
+    def test_too_few_patients_are_refused(self):
+        with pytest.raises(InputError, match="needs 60 patients or more.*got 59"):
+            patients.make(59)
+
+    @pytest.mark.parametrize("count", [61, 100, 331, 500])
+    def test_any_larger_number_stays_in_the_study(self, count):
+        table = eligible(count)
+        assert len(table) == count
+        assert table.groupby("centre")["aggressive_pd"].sum().min() >= patients.LEAST_EVENTS
 
 
 class TestTimes:
@@ -372,7 +378,7 @@ class TestReaders:
 class TestTiny:
     @pytest.mark.parametrize("seed", [patients.SEED, *range(10)])
     def test_sixty_patients_with_enough_events(self, seed):
-        tiny = eligible("tiny", seed)
+        tiny = eligible(60, seed)
         by_role = tiny.groupby("role")["aggressive_pd"].agg(["size", "sum"])
         assert by_role["size"].to_dict() == {"development": 36, "validation": 24}
         assert by_role.loc["development", "sum"] >= 12
@@ -382,7 +388,7 @@ class TestTiny:
 
     def test_proportions_are_the_papers(self):
         """Of 36: 36 x 153 / 236 = 23.3 resections, 36 x 94 / 236 = 14.3 in AB."""
-        tiny = eligible("tiny")
+        tiny = eligible(60)
         tiny = tiny[tiny["role"] == "development"]
         assert (tiny["treatment"] == "resection").sum() == 23
         assert (tiny["bclc"] == "AB").sum() == 14
@@ -435,5 +441,5 @@ def test_a_folder_of_someone_elses_is_left_alone(tmp_path):
     own.parent.mkdir()
     own.write_text("PatNo\n1\n")
     with pytest.raises(InputError, match=r"holds hospital_a, which no demo made there"):
-        study.make(tmp_path, "tiny")
+        study.make(tmp_path, 60)
     assert own.read_text() == "PatNo\n1\n"

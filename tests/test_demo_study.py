@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow  # draws the images of 65 patients
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory):
     out = tmp_path_factory.mktemp("demo")
-    study.make(out, "tiny")
+    study.make(out, 60)
     return out
 
 
@@ -66,7 +66,7 @@ def test_every_form_of_outline_leads_to_slices(demo):
 
 def test_a_finished_study_is_left_as_it_is(demo):
     before = {path: path.stat().st_mtime_ns for path in demo.rglob("*")}
-    study.make(demo, "tiny")
+    study.make(demo, 60)
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*")} == before
 
 
@@ -79,7 +79,7 @@ def test_an_interrupted_study_is_gone_on_with(demo, tmp_path):
         shutil.rmtree(out / name)
     kept = out / "hospital_c" / "dicom" / "C002"
     before = kept.stat().st_mtime_ns
-    study.make(out, "tiny")
+    study.make(out, 60)
     assert contents(out) == contents(demo)
     assert kept.stat().st_mtime_ns == before
 
@@ -87,7 +87,7 @@ def test_an_interrupted_study_is_gone_on_with(demo, tmp_path):
 def test_other_settings_replace_the_study(demo, tmp_path):
     out = tmp_path / "demo"
     shutil.copytree(demo, out)
-    study.make(out, "tiny", seed=7)
+    study.make(out, 60, seed=7)
     first, second = contents(demo), contents(out)
     assert first["hospital_c/patients.csv"] != second["hospital_c/patients.csv"]
     assert not set(first.values()) & {

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
-from dicom_files import mask, truth_hu, uid, write_seg, write_series
+from dicom_files import (
+    label_map,
+    mask,
+    rectangle,
+    truth_hu,
+    uid,
+    write_label_map,
+    write_rtstruct,
+    write_seg,
+    write_series,
+)
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import preprocessing, series, slices
+from hcc_utils.imaging import preprocessing, roi, series, slices
+from hcc_utils.study.manifest import Roi
 
 BOX = {"Lesion": mask(s2=(3, 8, 4, 9), s3=(4, 9, 5, 10))}
 
@@ -120,6 +133,54 @@ def test_boxes_serve_as_well(centre):
     cohort = prepared(centre, "P1", "P2", source="boxes", path="boxes.csv")
     np.testing.assert_array_equal(cohort.pixels_hu, [truth_hu(2)[3:9, 4:10]])
     assert only_problem(cohort)["rule"] == "box_outside_image"
+
+
+def test_structure_sets_and_label_maps_serve_as_well(centre):
+    """The same marks in each form give the same slices."""
+    expected = prepared(centre, "P1")
+    outlines = [(2, rectangle(3, 8, 4, 9)), (3, rectangle(4, 9, 5, 10))]
+    write_rtstruct(centre / "rt" / "P1.dcm", centre / "dicom" / "P1", {"Lesion": outlines})
+    write_label_map(centre / "maps" / "P1.nii.gz", label_map(BOX["Lesion"].astype(np.uint8)))
+    for source, path in (("rtstruct", "rt"), ("nifti", "maps")):
+        cohort = prepared(centre, "P1", source=source, path=path)
+        assert cohort.problems.empty
+        np.testing.assert_array_equal(cohort.pixels_hu, expected.pixels_hu)
+        assert set(cohort.table["roi_source"]) == {source}
+        ours, theirs = (c.table.drop(columns="roi_source") for c in (cohort, expected))
+        assert ours.equals(theirs)
+
+
+def test_the_form_of_a_label_map_is_found_and_two_are_a_problem(centre):
+    image = label_map(BOX["Lesion"].astype(np.uint8))
+    write_label_map(centre / "maps" / "P1.nrrd", image)
+    assert len(prepared(centre, "P1", source="nifti", path="maps").table) == 2
+    write_label_map(centre / "maps" / "P1.nii.gz", image)
+    problem = only_problem(prepared(centre, "P1", source="nifti", path="maps"))
+    assert problem["rule"] == "several_rois"
+    assert "P1.nii.gz and P1.nrrd. Keep the one that counts" in problem["message"]
+
+
+def test_a_label_map_tells_its_series_only_where_grids_differ(centre):
+    """Beside the CT lies one of other slices, then also another phase on the same grid."""
+    write_label_map(centre / "maps" / "P1.nii.gz", label_map(BOX["Lesion"].astype(np.uint8)))
+    write_series(centre / "dicom" / "P1", series=2, z_mm=(1, 2, 3))
+    said = only_problem(prepared(centre, "P1", source="nifti", path="maps"))["message"]
+    assert f'series: {{P1: "{uid(1)}"}} (the ROI was drawn on it)' in said
+    write_series(centre / "dicom" / "P1", series=3)
+    said = only_problem(prepared(centre, "P1", source="nifti", path="maps"))["message"]
+    assert f'series: {{P1: "{uid(1)}"}} or series: {{P1: "{uid(3)}"}}.' in said
+
+
+def test_a_missing_outline_is_named_in_each_form(centre):
+    for source, name in (("seg", "P9.dcm"), ("rtstruct", "P9.dcm"), ("nifti", "P9.nii.gz")):
+        write_series(centre / "dicom" / "P9")
+        problem = only_problem(prepared(centre, "P9", source=source))
+        assert problem["rule"] == "no_roi"
+        assert problem["file"] == str(centre / "roi" / name)
+
+
+def test_the_manifest_offers_the_forms_that_are_read():
+    assert get_args(Roi.model_fields["source"].annotation) == roi.SOURCES
 
 
 def test_a_table_without_its_columns_is_everybodys_problem(centre):

@@ -16,7 +16,7 @@ import pytest
 from hcc_utils.study import results
 
 ROOT = Path(__file__).parents[1]
-STUDY = Path("results/demo_tiny")
+STUDY = Path("results/demo_60")
 DEVELOPMENT = [
     "01_cohort", "02_preprocessing", "03_cnn", "04_comparison", "05_nomogram_dca", "06_survival"
 ]  # fmt: skip
@@ -64,7 +64,7 @@ class Place:
 def place(tmp_path_factory):
     """The tiny demo study, made and run once."""
     place = Place(tmp_path_factory.mktemp("wheel"))
-    made = place.hcc("demo", "--out", "data", "--size", "tiny")
+    made = place.hcc("demo", "--out", "data", "--patients", "60")
     assert made.returncode == 0, made.stderr
     place.first = place.run()
     return place

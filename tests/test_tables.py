@@ -397,7 +397,7 @@ def test_required_columns_are_words_of_the_vocabulary(name: str) -> None:
 @pytest.fixture(scope="module")
 def demo() -> tuple[pd.DataFrame, pd.DataFrame]:
     """The tiny demo's patients and their truth."""
-    return patients.make("tiny")
+    return patients.make(60)
 
 
 @pytest.mark.parametrize("name", list(hospitals.HOSPITALS))

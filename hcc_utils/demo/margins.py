@@ -81,27 +81,41 @@ class Margins:
         events = math.ceil(sum(self.events.values()) * part)
         return replace(
             self,
-            cells=_shares(self.cells, patients),
+            cells=shares(self.cells, patients),
             two_lesions=round(self.two_lesions * part),
             male=round(self.male * part),
             tace=round(self.tace * part),
             hbv=round(self.hbv * part),
             cirrhosis=round(self.cirrhosis * part),
             child_pugh_b=round(self.child_pugh_b * part),
-            afp=_shares(self.afp, patients),
-            events=_shares(self.events, events),
-            kinds=_shares(self.kinds, events),
+            afp=shares(self.afp, patients),
+            events=shares(self.events, events),
+            kinds=shares(self.kinds, events),
         )
 
 
-def _shares(counts: dict[str, int], total: int) -> dict[str, int]:
-    """The total divided as the counts are, by largest remainders."""
+def shares(counts: dict[str, int], total: int) -> dict[str, int]:
+    """
+    A total divided as the counts are, by largest remainders.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        What it is divided like.
+    total : int
+        What is divided.
+
+    Returns
+    -------
+    dict of str to int
+        Adding up to the total.
+    """
     exact = {name: count * total / sum(counts.values()) for name, count in counts.items()}
-    shares = {name: math.floor(share) for name, share in exact.items()}
-    by_remainder = sorted(exact, key=lambda name: shares[name] - exact[name])
-    for name in by_remainder[: total - sum(shares.values())]:
-        shares[name] += 1
-    return shares
+    whole = {name: math.floor(share) for name, share in exact.items()}
+    by_remainder = sorted(exact, key=lambda name: whole[name] - exact[name])
+    for name in by_remainder[: total - sum(whole.values())]:
+        whole[name] += 1
+    return whole
 
 
 def _of_paper(

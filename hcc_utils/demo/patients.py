@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import pandas as pd
 
@@ -11,26 +9,24 @@ from hcc_utils import checks
 from hcc_utils.checks import Bools
 from hcc_utils.demo import baseline, follow_up, readings, truth
 from hcc_utils.demo.hospitals import HOSPITALS
-from hcc_utils.demo.margins import MARGINS, Margins
+from hcc_utils.demo.margins import MARGINS, Margins, shares
 from hcc_utils.study import vocabulary
 
-Size = Literal["full", "tiny"]
 SEED = 20240501
+PAPER = 332  # as many patients as the paper has
+FEWEST = 60  # below it no hospital can hold the events that are promised
 
-ELIGIBLE: dict[str, dict[str, int]] = {
-    "full": {
+_ELIGIBLE: dict[int, dict[str, int]] = {
+    PAPER: {
         "hospital_a": 140,
         "hospital_b": 96,
         "hospital_c": 48,
         "hospital_d": 28,
         "hospital_e": 20,
     },
-    "tiny": {"hospital_a": 20, "hospital_b": 16, "hospital_c": 8, "hospital_d": 8, "hospital_e": 8},
+    FEWEST: {"hospital_a": 20, "hospital_b": 16, "hospital_c": 8, "hospital_d": 8, "hospital_e": 8},
 }
-EXCLUDED: dict[str, dict[str, int]] = {
-    "full": {"hospital_a": 9, "hospital_b": 7, "hospital_c": 6, "hospital_d": 5, "hospital_e": 3},
-    "tiny": {"hospital_a": 2, "hospital_b": 1, "hospital_c": 1, "hospital_d": 1, "hospital_e": 1},
-}
+_EXCLUDED = {"hospital_a": 9, "hospital_b": 7, "hospital_c": 6, "hospital_d": 5, "hospital_e": 3}
 REASONS: tuple[str, ...] = (
     "spread at baseline",
     "another cancer",
@@ -43,16 +39,16 @@ LEAST_EVENTS = 2  # a hospital
 
 
 def make(
-    size: Size = "full", seed: int = SEED, *, free: bool = False
+    count: int = PAPER, seed: int = SEED, *, free: bool = False
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     The patients of all five hospitals, and the truth about them.
 
     Parameters
     ----------
-    size : {"full", "tiny"}, default "full"
-        The paper's 332 patients with its exact counts, or 60 with about its proportions; and a
-        few more that the paper's criteria exclude.
+    count : int, default 332
+        How many patients stay: the paper's 332 with its exact counts, or another number from 60
+        on with about its proportions. A few more come beside them, whom its criteria exclude.
     seed : int, default 20240501
         Equal seeds give equal patients.
     free : bool, default False
@@ -72,12 +68,16 @@ def make(
     Raises
     ------
     InputError
-        If the size is another word.
+        If there are fewer than 60.
     """
-    checks.one_of("size", size, ELIGIBLE)
+    if count < FEWEST:
+        raise checks.InputError(
+            f"the demo study needs {FEWEST} patients or more, so that every hospital has events; "
+            f"got {count}."
+        )
     rng = np.random.default_rng(seed)
-    groups = [_group(role, size, rng, free=free) for role in MARGINS]
-    groups.append(_excluded(size, rng))
+    groups = [_group(role, count, rng, free=free) for role in MARGINS]
+    groups.append(_excluded(count, rng))
     everyone = pd.concat(groups, ignore_index=True)
     everyone = everyone.iloc[rng.permutation(len(everyone))]
     everyone = everyone.sort_values("centre", kind="stable", ignore_index=True)
@@ -86,6 +86,44 @@ def make(
     everyone["patient_id"] = letter + place.astype(str).str.zfill(3)
     everyone["event"] = everyone["aggressive_pd"].astype(bool)
     return _in_words(everyone), everyone[list(_TRUTH)].copy()
+
+
+def eligible(count: int) -> dict[str, int]:
+    """
+    How many patients of each hospital stay.
+
+    Parameters
+    ----------
+    count : int
+        Of all hospitals.
+
+    Returns
+    -------
+    dict of str to int
+        By hospital; in the paper's proportions unless the number has a division of its own.
+    """
+    return _ELIGIBLE.get(count) or shares(_ELIGIBLE[PAPER], count)
+
+
+def excluded(count: int) -> dict[str, int]:
+    """
+    How many patients of each hospital the criteria exclude.
+
+    Parameters
+    ----------
+    count : int
+        How many stay in all hospitals.
+
+    Returns
+    -------
+    dict of str to int
+        By hospital; at least one in each.
+    """
+    return {name: max(1, round(n * count / PAPER)) for name, n in _EXCLUDED.items()}
+
+
+def _with_role(hospitals: dict[str, int], role: str) -> dict[str, int]:
+    return {name: n for name, n in hospitals.items() if HOSPITALS[name].role == role}
 
 
 _TRUTH = (
@@ -102,9 +140,9 @@ _TRUTH = (
 )
 
 
-def _group(role: str, size: str, rng: np.random.Generator, *, free: bool) -> pd.DataFrame:
+def _group(role: str, count: int, rng: np.random.Generator, *, free: bool) -> pd.DataFrame:
     """The eligible patients of all hospitals with one role."""
-    hospitals = {name: n for name, n in ELIGIBLE[size].items() if HOSPITALS[name].role == role}
+    hospitals = _with_role(eligible(count), role)
     margins = MARGINS[role].scaled(sum(hospitals.values()))
     patients = _followed(margins, MARGINS[role], rng, free=free)
     centre = np.repeat(list(hospitals), list(hospitals.values()))
@@ -150,11 +188,11 @@ def _dealt(centre: np.ndarray, event: Bools, least: int, rng: np.random.Generato
             return dealt
 
 
-def _excluded(size: str, rng: np.random.Generator) -> pd.DataFrame:
+def _excluded(count: int, rng: np.random.Generator) -> pd.DataFrame:
     """Patients of each hospital whom one of the paper's criteria excludes."""
     groups = []
     for role, margins in MARGINS.items():
-        hospitals = {name: n for name, n in EXCLUDED[size].items() if HOSPITALS[name].role == role}
+        hospitals = _with_role(excluded(count), role)
         centre = np.repeat(list(hospitals), list(hospitals.values()))
         patients = _followed(margins, margins, rng, free=True)
         groups.append(patients.sample(len(centre), random_state=rng).assign(centre=centre))

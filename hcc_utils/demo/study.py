@@ -18,7 +18,7 @@ import hcc_utils
 from hcc_utils import checks
 from hcc_utils.demo import boxes, hospitals, patients
 from hcc_utils.demo.hospitals import HOSPITALS, Hospital
-from hcc_utils.demo.patients import SEED, Size
+from hcc_utils.demo.patients import PAPER, SEED
 from hcc_utils.imaging import parallel
 from hcc_utils.study import results
 
@@ -27,13 +27,12 @@ Progress = Callable[[int, int], None]
 FINISHED = "demo.json"
 _BEGUN = ".demo_begun.json"
 _MANIFEST = "data_manifest.yaml"
-_STUDIES = {"full": "demo", "tiny": "demo_tiny"}
 _WORKERS = 2
 
 
 def make(
     out: Path | str,
-    size: Size = "full",
+    count: int = PAPER,
     seed: int = SEED,
     *,
     free: bool = False,
@@ -47,8 +46,8 @@ def make(
     out : pathlib.Path or str
         The folder. A finished study of the same settings there is left as it is, an unfinished
         one is gone on with, one of other settings is replaced.
-    size : {"full", "tiny"}, default "full"
-        The paper's 332 patients, or 60.
+    count : int, default 332
+        How many patients stay in the study: the paper's 332, or another number from 60 on.
     seed : int, default 20240501
         Equal seeds give equal files.
     free : bool, default False
@@ -61,13 +60,12 @@ def make(
     InputError
         If the folder holds a hospital that no demo made there.
     """
-    checks.one_of("size", size, _STUDIES)
     out = Path(out)
-    settings = _settings(size, seed, free=free)
+    settings = _settings(count, seed, free=free)
     if _said(out / FINISHED) == settings:
         return
     _begin(out, settings)
-    everyone, truth = patients.make(size, seed, free=free)
+    everyone, truth = patients.make(count, seed, free=free)
     hospitals.write(out, everyone, truth)
     _draw(out, everyone, truth, seed, progress)
     for name, hospital in HOSPITALS.items():
@@ -75,12 +73,12 @@ def make(
             boxes.join(out / name / "roi")
         _write_checksums(out / name)
     with results.replacing(out / _MANIFEST) as temporary:
-        temporary.write_text(manifest_text(".", size, seed), "utf-8")
+        temporary.write_text(manifest_text(".", count, seed), "utf-8")
     results.write_json(settings, out / FINISHED)
     (out / _BEGUN).unlink()
 
 
-def manifest_text(data_root: str, size: Size = "full", seed: int = SEED) -> str:
+def manifest_text(data_root: str, count: int = PAPER, seed: int = SEED) -> str:
     """
     The manifest of the demo study.
 
@@ -88,8 +86,8 @@ def manifest_text(data_root: str, size: Size = "full", seed: int = SEED) -> str:
     ----------
     data_root : str
         The study's folder, relative to that of the manifest.
-    size : {"full", "tiny"}, default "full"
-        Which of the two studies.
+    count : int, default 332
+        How many patients stay in the study.
     seed : int, default 20240501
         The seed of the study's own chance.
 
@@ -99,7 +97,7 @@ def manifest_text(data_root: str, size: Size = "full", seed: int = SEED) -> str:
         YAML.
     """
     content = {
-        "study": _STUDIES[size],
+        "study": "demo" if count == PAPER else f"demo_{count}",
         "title": "Demo study: five synthetic hospitals, no clinical meaning",
         "synthetic": True,
         "endpoint": "aggressive_pd",
@@ -134,10 +132,10 @@ def _roi(hospital: Hospital) -> dict[str, str]:
     return {"source": hospital.roi_source, "path": path}
 
 
-def _settings(size: str, seed: int, *, free: bool) -> dict[str, Any]:
+def _settings(count: int, seed: int, *, free: bool) -> dict[str, Any]:
     """All that decides what the study's files hold."""
     return {
-        "size": size,
+        "patients": count,
         "seed": seed,
         "free": free,
         "version": hcc_utils.__version__,
