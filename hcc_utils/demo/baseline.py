@@ -201,9 +201,9 @@ def _cdf(size_mm: Floats, middle: float) -> Floats:
     return share
 
 
-def _extreme(sizes: Floats, among: Bools, which: Callable[[Floats], np.intp]) -> int:
-    """Where the largest or smallest size among these patients stands."""
-    return int(np.flatnonzero(among)[which(sizes[among])])
+def _extreme(sizes: Floats, among: Bools, which: Callable[[Floats], np.intp]) -> list[int]:
+    """Where the largest or smallest size among these patients stands; nowhere among nobody."""
+    return [int(np.flatnonzero(among)[which(sizes[among])])] if among.any() else []
 
 
 def _lesion_counts(cells: Words, margins: Margins, rng: np.random.Generator) -> Floats:

@@ -146,7 +146,7 @@ def _group(role: str, count: int, rng: np.random.Generator, *, free: bool) -> pd
     margins = MARGINS[role].scaled(sum(hospitals.values()))
     patients = _followed(margins, MARGINS[role], rng, free=free)
     centre = np.repeat(list(hospitals), list(hospitals.values()))
-    least = 0 if free else LEAST_EVENTS
+    least = 0 if free else min(LEAST_EVENTS, sum(margins.events.values()) // len(hospitals))
     return patients.assign(
         centre=_dealt(centre, patients["aggressive_pd"].to_numpy(bool), least, rng),
         excluded_for="",
