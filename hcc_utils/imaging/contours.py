@@ -45,6 +45,9 @@ def filled(contours: Sequence[Points], rows: int, columns: int) -> Mask:
     distinct = {contour.tobytes(): contour for contour in contours}.values()
     edges = np.concatenate([np.stack([c, np.roll(c, -1, axis=0)], axis=1) for c in distinct])
     held: Mask = np.any([_within(edges + shift, rows, columns) for shift in _AROUND], axis=0)
+    corners = np.concatenate(contours)  # a sharp one may escape all four shifts
+    centres = corners[np.abs(corners - np.rint(corners)).max(axis=1) <= ON_THE_PATH_PIXELS]
+    held[tuple(np.rint(centres).astype(np.intp).T)] = True
     return held
 
 

@@ -1,0 +1,222 @@
+"""Label maps: boxes of labels whose place is known, in any order of axes; other grids refused."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from dicom_files import PLANES, label_map, mask, uid, write_label_map, write_series
+from test_series import opened
+
+from hcc_utils.checks import InputError
+from hcc_utils.imaging import label_maps, roi
+
+LESION = mask(s1=(3, 8, 4, 9), s2=(2, 10, 4, 12)).astype(np.uint8)
+EXPECTED = [[uid(1, 2), 1, 3, 8, 4, 9, "nifti"], [uid(1, 3), 1, 2, 10, 4, 12, "nifti"]]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_series(tmp_path / "P1")
+
+
+def boxes(folder, image, name="roi.nii.gz"):
+    return roi.from_nifti(write_label_map(folder.parent / name, image), opened(folder))
+
+
+@pytest.mark.parametrize("form", label_maps.FORMS)
+def test_boxes_just_hold_what_is_labelled(folder, form):
+    found = boxes(folder, label_map(LESION), f"roi{form}")
+    assert list(found.columns) == list(roi.COLUMNS)
+    assert found.to_numpy().tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "LAS", "RPI", "SAL", "PIR", "ILA"])
+def test_order_and_sense_of_the_axes_do_not_matter(folder, axes):
+    image = sitk.DICOMOrient(label_map(LESION), axes)
+    assert boxes(folder, image).to_numpy().tolist() == EXPECTED
+
+
+def test_ras_by_hand(folder):
+    """Columns and rows stored backwards from the opposite corner, as many programs write NIfTI.
+
+    The last pixel's centre: x = -10 + 19 * 0.75 = 4.25, y = -12 + 23 * 0.75 = 5.25.
+    """
+    backwards = label_map(
+        LESION[:, ::-1, ::-1], origin=(4.25, 5.25, 0), direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1)
+    )
+    assert boxes(folder, backwards).to_numpy().tolist() == EXPECTED
+
+
+def test_ras_that_says_lps_is_refused(folder):
+    """The header's axes turned over, the pixels not: the map lies beside the patient."""
+    turned = label_map(LESION, direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1))
+    with pytest.raises(InputError, match=r"origin \(a slice lies 14\.25 x 17\.25 mm beside it"):
+        boxes(folder, turned)
+
+
+NORMALS = {"oblique": (-0.6, 0, 0.8), "double oblique": (0.48, -0.64, 0.6)}
+GRIDS = {
+    "anisotropic": {"spacing": (1.25, 0.5, 7)},
+    "descending": {"direction": (1, 0, 0, 0, 1, 0, 0, 0, -1)},
+    "coronal": {"direction": (1, 0, 0, 0, 0, 1, 0, -1, 0)},
+    "oblique": {"spacing": (0.9, 0.6, 3), "direction": (0.8, 0, -0.6, 0, 1, 0, 0.6, 0, 0.8)},
+    "double oblique": {
+        "spacing": (0.6, 0.9, 4),
+        "direction": (0.8, -0.36, 0.48, 0.6, 0.48, -0.64, 0, 0.8, 0.6),
+    },
+}
+"""Columns of a direction: where columns, rows and slices count; spacings in the same order."""
+
+
+@pytest.mark.parametrize("plane", GRIDS)
+def test_boxes_are_where_the_labels_are(tmp_path, plane):
+    """However the slices lie: two spacings that differ, or axes that differ, must not swap."""
+    folder = write_series(tmp_path / "P1", change=PLANES[plane])
+    found = boxes(folder, label_map(LESION, **GRIDS[plane]))
+    order = -1 if plane == "descending" else 1
+    assert found.to_numpy().tolist() == EXPECTED[::order]
+
+
+def test_each_label_is_a_lesion(folder):
+    """Labels 2 and 7, whatever else is free between them."""
+    labels = mask(s4=(1, 2, 1, 2)) * 2 + mask(s0=(5, 6, 7, 8)) * 7
+    found = boxes(folder, label_map(labels.astype(np.int16)))
+    assert found[["sop_instance_uid", "lesion", "row_min"]].to_numpy().tolist() == [
+        [uid(1, 5), 1, 1],
+        [uid(1, 1), 2, 5],
+    ]
+
+
+def test_whole_numbers_may_be_stored_as_floats(folder):
+    assert boxes(folder, label_map(LESION.astype(np.float32))).to_numpy().tolist() == EXPECTED
+
+
+def test_jitter_of_places_is_harmless(folder):
+    """0.09 mm in the plane and along the normal, where 0.1 mm are allowed."""
+    found = boxes(folder, label_map(LESION, origin=(-10.09, -11.91, 0.09)))
+    assert found.to_numpy().tolist() == EXPECTED
+
+
+def test_a_gap_in_the_series(tmp_path):
+    """The slice at 10 mm is missing: its plane is not marked. At 5 mm it is: refused."""
+    folder = write_series(tmp_path / "P1")
+    (folder / "1-05.dcm").unlink()
+    assert boxes(folder, label_map(LESION)).to_numpy().tolist() == EXPECTED
+    (folder / "1-03.dcm").unlink()
+    with pytest.raises(InputError, match="marks 2 planes; in 1 of them the series has no slice"):
+        boxes(folder, label_map(LESION))
+
+
+def test_a_map_made_without_knowing_of_the_gap_is_refused(tmp_path):
+    """Five slices taken for evenly spaced: 12.5 mm / 4 = 3.125 mm apart."""
+    folder = write_series(tmp_path / "P1", z_mm=(0, 2.5, 5, 10, 12.5))
+    even = label_map(LESION[:5], spacing=(0.75, 0.75, 3.125))
+    with pytest.raises(InputError, match=r"3 of 5 slices lie between its planes"):
+        boxes(folder, even)
+
+
+def test_finer_planes_may_be_there_but_not_marked(folder):
+    """Planes every 1.25 mm: each second one is a slice."""
+    finer = np.zeros((11, *LESION.shape[1:]), np.uint8)
+    finer[::2] = LESION
+    spacing = (0.75, 0.75, 1.25)
+    assert boxes(folder, label_map(finer, spacing=spacing)).to_numpy().tolist() == EXPECTED
+    finer[3] = finer[2]
+    with pytest.raises(InputError, match="in 1 of them the series has no slice, first in plane 3"):
+        boxes(folder, label_map(finer, spacing=spacing))
+
+
+C, S = np.cos(np.radians(1)), np.sin(np.radians(1))
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        pytest.param(label_map(LESION[:, :-1]), r"size \(20, 23\) against \(20, 24\)", id="size"),
+        pytest.param(
+            label_map(LESION, spacing=(0.8, 0.75, 2.5)),
+            r"spacing 0\.8 x 0\.75 against 0\.75 x 0\.75 mm",
+            id="spacing",
+        ),
+        pytest.param(
+            label_map(LESION, direction=(C, -S, 0, S, C, 0, 0, 0, 1)),
+            r"direction \(it is turned",
+            id="one degree",
+        ),
+        pytest.param(
+            label_map(LESION, direction=(1, 0, 0, 0, C, -S, 0, S, C)),
+            r"direction \(it is turned",
+            id="one degree of tilt",
+        ),
+        pytest.param(
+            label_map(LESION, origin=(-9.5, -12, 0)),
+            r"origin \(a slice lies -0\.5 x 0 mm",
+            id="origin",
+        ),
+        pytest.param(
+            label_map(LESION, origin=(-10, -12, 0.5)),
+            r"6 of 6 slices lie between its planes, by up to 0\.50 mm",
+            id="origin along the normal",
+        ),
+        pytest.param(
+            label_map(LESION, spacing=(0.75, 0.75, 2)),
+            "4 of 6 slices lie between its planes",
+            id="other planes",
+        ),
+        pytest.param(label_map(LESION[:4]), "2 of 6 slices lie beyond it", id="too short"),
+        pytest.param(
+            label_map(LESION * np.float32(0.5)), "values that are no labels", id="fractions"
+        ),
+        pytest.param(
+            label_map(LESION.astype(np.int16) - 1), "values that are no labels", id="below 0"
+        ),
+        pytest.param(label_map(LESION * 0), "marks no pixel as lesion", id="empty"),
+        pytest.param(
+            sitk.JoinSeries([label_map(LESION)] * 2), "4 dimensions", id="four dimensions"
+        ),
+        pytest.param(
+            sitk.Compose(label_map(LESION), label_map(LESION)), r"2 value\(s\)", id="two values"
+        ),
+    ],
+)
+def test_a_map_that_does_not_fit_is_refused(folder, image, message):
+    with pytest.raises(InputError, match=message):
+        boxes(folder, image)
+
+
+def test_what_is_no_number_is_no_label(folder):
+    """In MetaImage; of NIfTI, the reading library itself turns it into 0."""
+    with pytest.raises(InputError, match="values that are no labels"):
+        boxes(folder, label_map(np.where(LESION, np.nan, 0)), "roi.mha")
+
+
+def test_a_tilted_gantry_has_no_grid(tmp_path):
+    """Each slice 0.5 mm further down than the one below it: rows do not lie over each other."""
+
+    def tilt(number, image):
+        image.ImagePositionPatient = [-10, -12 + 0.5 * number, 2.5 * number]
+
+    folder = write_series(tmp_path / "P1", change=tilt)
+    with pytest.raises(InputError, match=r"origin \(a slice lies 0 x 2\.5 mm beside it"):
+        boxes(folder, label_map(LESION))
+
+
+def test_what_cannot_be_read_is_named(tmp_path, folder):
+    with pytest.raises(InputError, match="put the patient's label map there"):
+        roi.from_nifti(tmp_path / "none.nii.gz", opened(folder))
+    with pytest.raises(InputError, match=r"1-01\.dcm is not a label map"):
+        roi.from_nifti(folder / "1-01.dcm", opened(folder))
+    damaged = tmp_path / "roi.nii"
+    damaged.write_bytes(b"\0" * 400)
+    with pytest.raises(InputError, match=r"roi\.nii cannot be read"):
+        roi.from_nifti(damaged, opened(folder))
+
+
+def test_which_series_it_fits(tmp_path, folder):
+    """Two phases on one grid: both. A series of other slices: not."""
+    path = write_label_map(tmp_path / "roi.nii", label_map(LESION))
+    phase = write_series(tmp_path / "phase", series=2)
+    other = write_series(tmp_path / "other", series=3, z_mm=(1, 2, 3))
+    fitting = [roi.drawn_on(opened(one), path, "nifti") for one in (folder, phase, other)]
+    assert fitting == [True, True, False]
