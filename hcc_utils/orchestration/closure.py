@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import grimp
-import nbformat
 
 
+@cache
 def modules(notebook: Path) -> list[Path]:
     """
     The package's files that a notebook really uses.
@@ -65,8 +65,9 @@ def scripts() -> list[Path]:
 
 def _imported(notebook: Path) -> set[str]:
     """Full names that the notebook's code cells import from the package."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    tree = ast.parse("\n".join(cell.source for cell in cells if cell.cell_type == "code"))
+    cells = json.loads(notebook.read_text("utf-8"))["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    tree = ast.parse("\n".join(code))
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("hcc_utils"):
@@ -78,8 +79,7 @@ def _imported(notebook: Path) -> set[str]:
 
 @cache
 def _graph() -> Any:
-    build: Callable[..., Any] = grimp.build_graph
-    return build("hcc_utils", cache_dir=None)
+    return grimp.build_graph("hcc_utils", cache_dir=None)
 
 
 def _file(module: str) -> Path:

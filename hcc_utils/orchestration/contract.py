@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from hcc_utils.checks import Problem, Problems
+from hcc_utils.orchestration import fingerprint
 from hcc_utils.study import results, tables, vocabulary
 from hcc_utils.study.codebook import Codebook
 from hcc_utils.study.manifest import Manifest
@@ -45,8 +46,8 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
     """
     Which validation centres may run, once all that the study shares is found sound.
 
-    The verdict also stands in ``accepted.json``, whose lines quote no value and no patient's id;
-    no other file is touched.
+    The verdict also stands in ``accepted.json``, whose lines quote no value and no patient's id,
+    and beside it what spares the next run from reading unchanged files again.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
     shared = tuple(_shared(manifest))
     if shared:
         raise Problems(shared)
-    states = {name: _State.of(manifest, name) for name in manifest.centres}
+    states = {name: _State.of(manifest, name, folder) for name in manifest.centres}
     problems = {name: list(state.problems) for name, state in states.items()}
     for name, found in _in_two_centres(manifest, states):
         problems[name].append(found)
@@ -107,9 +108,10 @@ class _State:
     warnings: tuple[Problem, ...]
 
     @classmethod
-    def of(cls, manifest: Manifest, name: str) -> _State:
+    def of(cls, manifest: Manifest, name: str, folder: Path) -> _State:
         """Everything that can be said of a centre without opening an image."""
-        problems = [*_checksums(manifest, name), *_roi(manifest, name)]
+        verified = folder / "fingerprints" / f"{name}.verified"
+        problems = [*_checksums(manifest, name, verified), *_roi(manifest, name)]
         warnings: list[Problem] = []
         ids: frozenset[str] = frozenset()
         try:
@@ -150,8 +152,13 @@ def _in_two_centres(
                 yield name, Problem(manifest.centre(name).table, rule, _some(shared))
 
 
-def _checksums(manifest: Manifest, name: str) -> Iterator[Problem]:
-    """Files that are not the ones whose checksums the centre wrote down."""
+def _checksums(manifest: Manifest, name: str, verified: Path) -> Iterator[Problem]:
+    """
+    Files that are not the ones whose checksums the centre wrote down.
+
+    Where sizes and times of all of them are those of the last time, when none was wrong, they are
+    not read again: a hospital's images may take minutes.
+    """
     listed, path = manifest.centre(name).checksums, manifest.path(name, "checksums")
     if listed is None or path is None:
         return
@@ -167,14 +174,23 @@ def _checksums(manifest: Manifest, name: str) -> Iterator[Problem]:
     table = manifest.path(name, "table")
     if table.resolve() not in {(path.parent / file).resolve() for _, _, file in sums}:
         yield Problem(listed, f"must list the table ({table.name})")
+    files = [path.parent / file for _, _, file in sums]
+    now = fingerprint.of([path, *files])
+    if fingerprint.is_kept(now, verified):
+        return
     with ThreadPoolExecutor(2) as pool:
-        actual = pool.map(_sum, (path.parent / file for _, _, file in sums))
-        for (line, expected, file), real in zip(sums, actual, strict=True):
-            if real != expected:
-                rule = "lists a file that is not there" if real is None else _CHANGED
-                yield Problem(f"{listed}:{line}", rule, file)
+        actual = list(pool.map(_sum, files))
+    wrong = [
+        Problem(f"{listed}:{line}", _GONE if real is None else _CHANGED, file)
+        for (line, expected, file), real in zip(sums, actual, strict=True)
+        if real != expected
+    ]
+    yield from wrong
+    if not wrong:
+        fingerprint.keep(now, verified)
 
 
+_GONE = "lists a file that is not there"
 _CHANGED = "lists a file whose SHA-256 is another now: it was changed or damaged"
 
 

@@ -19,6 +19,7 @@ _BEFORE: dict[str, tuple[str, ...]] = {
     "05_nomogram_dca": ("04_comparison",),
     "06_survival": ("01_cohort", "04_comparison"),
 }
+_FROZEN = ("03_cnn", "04_comparison", "05_nomogram_dca")
 _NEEDS_BUNDLE = ("03_cnn", "04_comparison", "05_nomogram_dca", "06_survival")
 _READS_DATA = ("01_cohort", "02_preprocessing")
 
@@ -183,9 +184,9 @@ class Plan:
         Returns
         -------
         list of str
-            The done files of development's stages.
+            The done files of the stages that hand something to it.
         """
-        return [self._done(DEVELOPMENT, stage) for stage in self.stages()]
+        return [self._done(DEVELOPMENT, stage) for stage in _FROZEN if stage in self.stages()]
 
     def everything_done(self) -> list[str]:
         """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import subprocess
@@ -16,9 +15,8 @@ from pathlib import Path
 from rich.console import Console
 
 from hcc_utils import checks
-from hcc_utils.orchestration import assets, contract
+from hcc_utils.orchestration import assets, contract, fingerprint
 from hcc_utils.orchestration.plan import DEVELOPMENT, Plan
-from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
@@ -124,26 +122,12 @@ def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: 
 
 def _data_files(manifest: Manifest, centre: str, folder: Path) -> list[str]:
     """A centre's table and codebook, and a fingerprint that changes when its images do."""
-    files = [manifest.path(centre, "table"), manifest.path(centre, "codebook")]
-    fingerprint = folder / "fingerprints" / f"{centre}.txt"
-    seen = hashlib.sha256()
-    for which in ("dicom", "roi"):
-        root = manifest.path(centre, which)
-        if root is not None:
-            for line in _listing(root):
-                seen.update(line.encode())
-    if not fingerprint.is_file() or fingerprint.read_text() != seen.hexdigest():
-        with results.replacing(fingerprint) as temporary:
-            temporary.write_text(seen.hexdigest())
-    return [str(path) for path in (*files, fingerprint) if path is not None]
-
-
-def _listing(root: Path) -> Iterator[str]:
-    """Every file below a folder (or the file itself) with its size and time of change."""
-    paths = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
-    for path in paths:
-        state = path.stat()
-        yield f"{path.relative_to(root.parent)}\t{state.st_size}\t{state.st_mtime_ns}\n"
+    images = folder / "fingerprints" / f"{centre}.images"
+    roots = [manifest.path(centre, which) for which in ("dicom", "roi")]
+    files = [file for root in roots if root is not None for file in fingerprint.below(root)]
+    fingerprint.keep(fingerprint.of(files), images)
+    table, codebook = manifest.path(centre, "table"), manifest.path(centre, "codebook")
+    return [str(table), str(codebook), str(images)]
 
 
 def _snakemake(plan: Plan, plan_file: Path, cores: int, console: Console) -> int:
