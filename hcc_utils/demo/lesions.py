@@ -174,21 +174,20 @@ class Lesion:
 
     def _mosaic(self, z: Array, y: Array, x: Array) -> Array:
         """Compartments of different values, with brighter septa between them."""
-        squares = [
-            (z - cell[0])[:, None, None] ** 2
-            + (y - cell[1])[None, :, None] ** 2
-            + (x - cell[2])[None, None, :] ** 2
-            for cell in self._cells
-        ]
-        nearest = np.full(squares[0].shape, np.inf, np.float32)
-        second = nearest.copy()
-        hu = np.zeros_like(nearest)
-        for square, value in zip(squares, self._cells_hu, strict=True):
+        shape = (len(z), len(y), len(x))
+        hu = np.zeros(shape, np.float32)
+        nearest: Array = np.full(shape, np.inf, np.float32)
+        second: Array = nearest.copy()
+        for cell, value in zip(self._cells, self._cells_hu, strict=True):
+            across = (y - cell[1])[None, :, None] ** 2
+            square = (z - cell[0])[:, None, None] ** 2 + across + (x - cell[2])[None, None, :] ** 2
             nearer = square < nearest
-            second = np.where(nearer, nearest, np.minimum(second, square))
+            np.minimum(second, square, out=second)
+            second[nearer] = nearest[nearer]
             hu[nearer] = value
-            nearest = np.minimum(nearest, square)
-        septum = np.clip(1 - (np.sqrt(second) - np.sqrt(nearest)) / 0.07, 0, 1)
+            np.minimum(nearest, square, out=nearest)
+        gap: Array = np.sqrt(second) - np.sqrt(nearest)
+        septum: Array = np.clip(1 - gap / np.float32(0.07), 0, 1)
         mosaic: Array = hu + septum * (22 - hu)
         return mosaic
 
