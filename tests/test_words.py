@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcc_utils.models import clinical, combined, protocol
 from hcc_utils.presentation import words
 from hcc_utils.study import cohort
 
@@ -164,6 +165,24 @@ def test_pooled_figures_read_in_words():
         }
     )  # fmt: skip
     shown = words.pooled(table)
-    assert shown.index[0] == ("AUC", "Model D", "hospital c")
-    assert shown["estimate (95 % interval)"].tolist() == ["0.800 (0.700 to 0.900)", "not estimable"]
-    assert shown["note"].tolist() == ["", "one centre only: nothing is pooled"]
+    assert shown["Model D"].to_dict() == {
+        ("AUC", "Hospital c"): "0.800 (0.700 to 0.900)",
+        ("AUC", "Next centre"): "not estimable",
+    }
+    assert words.notes(table) == "- Model D: one centre only: nothing is pooled."
+
+
+def test_models_are_said_with_their_notes():
+    line = combined.Recalibration(0.1, 0.9)
+    frozen = protocol.Models(
+        clinical=clinical.ClinicalModel(-1.0, {}, note="no factor was selected"),
+        combined=combined.CombinedModel(0.5, 1.25, 0.75, line),
+        thresholds={"csd": 0.28},
+    )
+    assert words.models(frozen) == (
+        "- Model CS holds: no factor.\n"
+        "- Model CSD: log odds = 0.500 + 1.250 x score of Model CS "
+        "+ 0.750 x log odds of Model D's risk.\n"
+        "- Thresholds (Youden, in development): Model CSD 0.28.\n"
+        "- **Note:** no factor was selected."
+    )

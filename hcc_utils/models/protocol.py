@@ -18,7 +18,7 @@ from hcc_utils.models.combined import CombinedModel
 from hcc_utils.study import results
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
-from hcc_utils.study.vocabulary import MODELS, label
+from hcc_utils.study.vocabulary import MODELS
 
 Ranges = dict[str, tuple[float, float]]
 _SHOWN = (5, 95)  # percentiles of a scale: the ends would be single patients
@@ -62,25 +62,6 @@ class Models:
             clinical=ClinicalModel.from_dict(content["clinical"]),
             combined=CombinedModel.from_dict(content["combined"]),
             thresholds=content["thresholds"],
-        )
-
-    def words(self) -> str:
-        """
-        What a reader must know of how the models came about.
-
-        Returns
-        -------
-        str
-            Markdown.
-        """
-        factors = ", ".join(label(term) for term in self.clinical.terms) or "none"
-        csd = self.combined
-        cuts = ", ".join(f"{label(m)} {t:.2f}" for m, t in self.thresholds.items())
-        notes = "; ".join(filter(None, (self.clinical.note, csd.note, csd.recalibration.note)))
-        return (
-            f"Model CS holds: {factors}. Model CSD: log odds = {csd.intercept:.3f} "
-            f"+ {csd.cs:.3f} x score of Model CS + {csd.d:.3f} x log odds of Model D's risk. "
-            f"Thresholds (Youden, in development): {cuts}.{f' **Note:** {notes}.' if notes else ''}"
         )
 
 

@@ -213,7 +213,7 @@ def medians(summary: pd.DataFrame) -> pd.DataFrame:
 
 def pooled(table: pd.DataFrame) -> pd.DataFrame:
     """
-    Each centre's figures, the pooled one and the next centre's, in a reader's words.
+    Each centre's figures, the pooled ones and the next centre's, in a reader's words.
 
     Parameters
     ----------
@@ -223,21 +223,42 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text, indexed by figure, model and centre.
+        Text: a row a figure and centre, a column a model. `notes` says what must be known.
     """
-    rows = list(table.itertuples())
-    text = {
-        "estimate (95 % interval)": [interval(row.estimate, row.low, row.high) for row in rows],
-        "patients (events)": [f"{row.n} ({row.events})" for row in rows],
-        "weight": ["" if pd.isna(row.weight) else f"{row.weight:.0%}" for row in rows],
-        "note": [note(row.note) for row in rows],
-    }
-    index = [
-        table["metric"].map(lambda name: METRICS.get(name, name)).rename("figure"),
-        table["model"].map(label).rename("model"),
-        table["centre"].str.replace("_", " ").rename("centre"),
+    cells: dict[tuple[str, str], dict[str, str]] = {}
+    for row in table.itertuples():
+        centre = row.centre.replace("_", " ").capitalize()
+        cells.setdefault((_figure(row), centre), {})[label(row.model)] = _estimate(row)
+    text = pd.DataFrame(cells).T.fillna("").rename_axis(["figure", "centre"])
+    return _Whole(text)
+
+
+def models(frozen: Any) -> str:
+    """
+    What the models hold and how they came about.
+
+    Parameters
+    ----------
+    frozen : models.protocol.Models
+        Models CS and CSD with their thresholds.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    csd = frozen.combined
+    factors = ", ".join(term(name) for name in frozen.clinical.terms) or "no factor"
+    cuts = ", ".join(f"{label(model)} {cut:.2f}" for model, cut in frozen.thresholds.items())
+    said = (frozen.clinical.note, csd.note, csd.recalibration.note)
+    lines = [
+        f"- Model CS holds: {factors}.",
+        f"- Model CSD: log odds = {csd.intercept:.3f} + {csd.cs:.3f} x score of Model CS "
+        f"+ {csd.d:.3f} x log odds of Model D's risk.",
+        f"- Thresholds (Youden, in development): {cuts}.",
+        *(f"- **Note:** {words}." for words in said if words),
     ]
-    return _Whole(pd.DataFrame(text).set_index(index))
+    return "\n".join(lines)
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:
