@@ -253,8 +253,7 @@ def models(frozen: Any) -> str:
     said = (frozen.clinical.note, csd.note, csd.recalibration.note)
     lines = [
         f"- Model CS holds: {factors}.",
-        f"- Model CSD: log odds = {csd.intercept:.3f} + {csd.cs:.3f} x score of Model CS "
-        f"+ {csd.d:.3f} x log odds of Model D's risk.",
+        f"- Model CSD: log odds = {csd.intercept:.3f} + {_csd_terms(csd)}.",
         f"- Thresholds (Youden, in development): {cuts}.",
         *(f"- **Note:** {words}." for words in said if words),
     ]
@@ -455,6 +454,10 @@ def survival(summary: pd.DataFrame) -> str:
         log_rank = f" Log-rank p {tested if tested.startswith('<') else f'= {tested}'}."
         lines.append(f"- **{label(str(outcome))}**: {counts}.{log_rank if tested else ''}")
     return "\n".join(lines)
+
+
+def _csd_terms(csd: Any) -> str:
+    return f"{csd.cs:.3f} x score of Model CS + {csd.d:.3f} x log odds of Model D's risk"
 
 
 def _median(months: float, low: float, high: float) -> str:
