@@ -59,6 +59,7 @@ def demo(
     free: Annotated[
         bool, typer.Option("--free", help="Draw the events instead of fixing their counts.")
     ] = False,
+    pixels: Annotated[int, typer.Option(min=128, help="Rows and columns of a slice.")] = 320,
 ) -> None:
     """Make the demo study: five synthetic hospitals with real DICOM files and a known truth."""
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
@@ -73,6 +74,7 @@ def demo(
             patients,
             seed,
             free=free,
+            pixels=pixels,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
     _screen.print(f"The demo study: {out}", highlight=False, soft_wrap=True)

@@ -142,3 +142,16 @@ def test_our_own_reader_passes_the_series_and_finds_the_lesion(written, truth):
         for rows, columns in (np.nonzero(mask) for mask in truth.lesion if mask.any())
     ]
     assert boxes[list(roi.EDGES)].to_numpy().tolist() == np.array(expected).tolist()
+
+
+def test_another_matrix_keeps_the_field_of_view_and_the_lesion(tmp_path):
+    """At 512 x 512 the same body is drawn finer: equal field, a lesion of equal size."""
+    hospital = HOSPITALS["hospital_a"]
+    finer = hospital.with_pixels(512)
+    assert finer.pixels * finer.pixel_spacing_mm == pytest.approx(
+        hospital.pixels * hospital.pixel_spacing_mm, abs=1e-3
+    )
+    coarse, fine = (phantoms.phantom(PATIENT, 0.5, each, 7) for each in (hospital, finer))
+    assert fine.hounsfield.shape[1:] == (512, 512)
+    area = [p.lesion.sum() * h.pixel_spacing_mm**2 for p, h in ((coarse, hospital), (fine, finer))]
+    assert area[1] == pytest.approx(area[0], rel=0.03)

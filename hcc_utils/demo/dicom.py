@@ -13,7 +13,7 @@ import hcc_utils
 from hcc_utils.demo import outlines
 from hcc_utils.demo.hospitals import Hospital
 from hcc_utils.demo.lesions import Patient
-from hcc_utils.demo.phantoms import SIZE, Phantom, phantom
+from hcc_utils.demo.phantoms import Phantom, phantom
 
 _SIGNED = frozenset({"Synthetic North", "Synthetic South"})  # the others store HU + 1024
 _DATE, _TIME = "20000101", "120000"  # nobody was scanned: all on one day
@@ -169,7 +169,7 @@ def _acquisition(hospital: Hospital) -> dict[str, Any]:
         "KVP": hospital.kvp,
         "ConvolutionKernel": hospital.kernel,
         "SliceThickness": hospital.slice_spacing_mm,
-        "ReconstructionDiameter": round(SIZE * hospital.pixel_spacing_mm, 2),
+        "ReconstructionDiameter": round(hospital.pixels * hospital.pixel_spacing_mm, 2),
         "ContrastBolusAgent": "Iodine (synthetic)",
         "ContrastBolusRoute": "IV",
         "GantryDetectorTilt": 0,
@@ -183,8 +183,8 @@ def _pixels(hospital: Hospital) -> dict[str, Any]:
     return {
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": SIZE,
-        "Columns": SIZE,
+        "Rows": hospital.pixels,
+        "Columns": hospital.pixels,
         "BitsAllocated": 16,
         "BitsStored": 12,
         "HighBit": 11,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,8 @@ import yaml
 
 from hcc_utils.demo.conventions import CONVENTIONS, Convention
 from hcc_utils.study import results, vocabulary
+
+PIXELS = 320
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,24 @@ class Hospital:
     pixel_spacing_mm: float
     noise_hu: float
     roi_source: Literal["seg", "rtstruct", "nifti", "boxes"]
+    pixels: int = PIXELS
+
+    def with_pixels(self, pixels: int) -> Hospital:
+        """
+        The hospital with slices of another matrix over the same field of view.
+
+        Parameters
+        ----------
+        pixels : int
+            Rows and columns of a slice.
+
+        Returns
+        -------
+        Hospital
+            All else as it was.
+        """
+        spacing = round(self.pixel_spacing_mm * self.pixels / pixels, 6)
+        return replace(self, pixels=pixels, pixel_spacing_mm=spacing)
 
 
 _ALL = (

@@ -14,7 +14,6 @@ from hcc_utils.demo.hospitals import Hospital
 from hcc_utils.demo.lesions import Lesion, Patient, has, longest
 from hcc_utils.demo.textures import Array, ct_noise
 
-SIZE = 320
 MOST_SLICES = 25
 _MARGIN_SLICES = 3
 _FAR_OUTSIDE_MM = -1e3
@@ -73,7 +72,8 @@ def phantom(patient: Patient, image_latent: float, hospital: Hospital, seed: int
     """
     streams = np.random.default_rng(seed).spawn(4)
     lesion = Lesion(patient, image_latent, streams[0])
-    axis = ((np.arange(SIZE) - (SIZE - 1) / 2) * hospital.pixel_spacing_mm).astype(np.float32)
+    middle = (hospital.pixels - 1) / 2
+    axis = ((np.arange(hospital.pixels) - middle) * hospital.pixel_spacing_mm).astype(np.float32)
     habitus = _habitus(patient, hospital, lesion.diameter_mm, streams[1])
     abdomen = Abdomen(habitus, axis, streams[1])
     centre = _centre(patient, lesion, abdomen, streams[2])
@@ -97,7 +97,7 @@ def _habitus(
     patient: Patient, hospital: Hospital, diameter_mm: float, rng: np.random.Generator
 ) -> Habitus:
     """The patient's build, within the scanner's field of view, and the contrast that kVp gives."""
-    widest = (SIZE * hospital.pixel_spacing_mm / 2 - 6) / 158
+    widest = (hospital.pixels * hospital.pixel_spacing_mm / 2 - 6) / 158
     usual = 0.95 if patient.get("sex") == "female" else 1.0
     build = 1.08 if diameter_mm > 130 else rng.normal(usual, 0.04)
     return Habitus(
@@ -142,7 +142,7 @@ def _lesion_depth(
     lesion: Lesion, centre: tuple[float, float, float], z: Array, axis: Array, abdomen: Abdomen
 ) -> Array:
     """Depth inside the lesion in mm, ending at wall, spine and aorta; far below 0 elsewhere."""
-    depth = np.full((len(z), SIZE, SIZE), _FAR_OUTSIDE_MM, np.float32)
+    depth = np.full((len(z), len(axis), len(axis)), _FAR_OUTSIDE_MM, np.float32)
     box, places = _around(lesion, centre, z, axis)
     inside = lesion.depth(*places)
     for number, height in enumerate(z.tolist()):
@@ -215,7 +215,7 @@ def _paint_table(hu: Array, axis: Array) -> None:
 
 def _noise(hospital: Hospital, slices: int, axis: Array, rng: np.random.Generator) -> Array:
     """The scanner's noise, strongest in the middle of the body."""
-    shape = (slices, SIZE, SIZE)
+    shape = (slices, hospital.pixels, hospital.pixels)
     noise = ct_noise(rng, shape, hospital.pixel_spacing_mm, _PEAK_PER_MM[hospital.kernel])
     distance2 = np.square(axis)[:, None] + np.square(axis)[None, :]
     share = 0.25 + 0.85 * np.exp(-distance2 / (2 * 110**2))

@@ -17,7 +17,7 @@ import yaml
 import hcc_utils
 from hcc_utils import checks
 from hcc_utils.demo import boxes, hospitals, patients
-from hcc_utils.demo.hospitals import HOSPITALS, Hospital
+from hcc_utils.demo.hospitals import HOSPITALS, PIXELS, Hospital
 from hcc_utils.demo.patients import PAPER, SEED
 from hcc_utils.imaging import parallel
 from hcc_utils.study import results
@@ -36,6 +36,7 @@ def make(
     seed: int = SEED,
     *,
     free: bool = False,
+    pixels: int = PIXELS,
     progress: Progress | None = None,
 ) -> None:
     """
@@ -52,6 +53,8 @@ def make(
         Equal seeds give equal files.
     free : bool, default False
         Draw the events freely (`patients.make`).
+    pixels : int, default 320
+        Rows and columns of a slice, over the same field of view; 512 for the usual size.
     progress : callable, optional
         Called with (done, total) after each patient's images.
 
@@ -61,13 +64,13 @@ def make(
         If the folder holds a hospital that no demo made there.
     """
     out = Path(out)
-    settings = _settings(count, seed, free=free)
+    settings = _settings(count, seed, free=free, pixels=pixels)
     if _said(out / FINISHED) == settings:
         return
     _begin(out, settings)
     everyone, truth = patients.make(count, seed, free=free)
     hospitals.write(out, everyone, truth)
-    _draw(out, everyone, truth, seed, progress)
+    _draw(out, everyone, truth, settings, progress)
     for name, hospital in HOSPITALS.items():
         if hospital.roi_source == "boxes":
             boxes.join(out / name / "roi")
@@ -132,12 +135,13 @@ def _roi(hospital: Hospital) -> dict[str, str]:
     return {"source": hospital.roi_source, "path": path}
 
 
-def _settings(count: int, seed: int, *, free: bool) -> dict[str, Any]:
+def _settings(count: int, seed: int, *, free: bool, pixels: int) -> dict[str, Any]:
     """All that decides what the study's files hold."""
     return {
         "patients": count,
         "seed": seed,
         "free": free,
+        "pixels": pixels,
         "version": hcc_utils.__version__,
         "source": _source_hash(),
     }
@@ -181,10 +185,15 @@ class _Task:
     patient: pd.Series
     image_latent: float
     seed: int
+    pixels: int
 
 
 def _draw(
-    out: Path, everyone: pd.DataFrame, truth: pd.DataFrame, seed: int, progress: Progress | None
+    out: Path,
+    everyone: pd.DataFrame,
+    truth: pd.DataFrame,
+    settings: dict[str, Any],
+    progress: Progress | None,
 ) -> None:
     """Write the images of everyone who has a CT."""
     latent = truth.set_index("patient_id")["image_latent"]
@@ -193,7 +202,8 @@ def _draw(
             folder=out / str(patient["centre"]),
             patient=patient,
             image_latent=float(latent[patient["patient_id"]]),
-            seed=_own_seed(seed, str(patient["patient_id"])),
+            seed=_own_seed(settings["seed"], str(patient["patient_id"])),
+            pixels=settings["pixels"],
         )
         for _, patient in everyone[everyone["has_ct"].astype(bool)].iterrows()
     ]
@@ -206,14 +216,13 @@ def _images(task: _Task) -> None:
     from hcc_utils.demo import dicom
 
     name = str(task.patient["patient_id"])
+    hospital = HOSPITALS[task.folder.name].with_pixels(task.pixels)
     series = task.folder / "dicom" / name
     if series.exists():
         return
     with tempfile.TemporaryDirectory(dir=task.folder, prefix=".drawing_") as folder:
         drawn = Path(folder)
-        dicom.write_patient(
-            drawn, task.patient, task.image_latent, HOSPITALS[task.folder.name], task.seed
-        )
+        dicom.write_patient(drawn, task.patient, task.image_latent, hospital, task.seed)
         for kind in ("roi", "dicom"):  # the series last: where it stands, the patient is complete
             (task.folder / kind).mkdir(exist_ok=True)
             for part in (drawn / kind).iterdir():
