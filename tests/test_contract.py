@@ -273,3 +273,20 @@ def test_real_study_passes_with_a_warning(hcc_tace_seg_root: Path, tmp_path: Pat
     assert not verdict.refused
     (warning,) = verdict.warnings["hcc_tace_seg"]
     assert warning.found.startswith("101 of 105:")
+
+
+def test_unchanged_files_are_not_read_twice_and_a_change_is_seen(tmp_path: Path) -> None:
+    """A file changed behind its size and time passes until either moves: that is the bargain."""
+    study = _with_images(tmp_path, "b", "b1", checksums="b/SHA256SUMS")
+    table, sums = tmp_path / "b" / "patients.csv", tmp_path / "b" / "SHA256SUMS"
+    sums.write_text(f"{hashlib.sha256(table.read_bytes()).hexdigest()}  patients.csv\n", "utf-8")
+    folder = tmp_path / "results"
+    assert "b" in contract.check(study, folder).accepted
+    kept = folder / "fingerprints" / "b.verified"
+    first = kept.stat().st_mtime_ns
+    assert "b" in contract.check(study, folder).accepted
+    assert kept.stat().st_mtime_ns == first
+    table.write_text(table.read_text("utf-8") + "\n", "utf-8")
+    refused = contract.check(study, folder).refused["b"]
+    assert "SHA-256 is another now" in str(refused[0])
+    assert "SHA-256 is another now" in str(contract.check(study, folder).refused["b"][0])
