@@ -69,6 +69,12 @@ def test_a_keyhole_is_a_hole():
     assert [row.count("x") for row in held(keyhole)] == [0, 5, 2, 2, 2, 5, 0]
 
 
+def test_a_way_there_and_back_holds_nothing():
+    """A diagonal whose crossings, computed upwards and downwards, differ in the last digit."""
+    way = np.array([(7.53, 8.530000000000001), (9.93, 10.930000000000001)])
+    assert not filled([way], 20, 20).any()
+
+
 def test_two_lesions_side_by_side():
     assert held(rectangle(0, 1, 0, 1), rectangle(5, 6, 6, 7))[::6] == ["xx......", "......xx"]
 
