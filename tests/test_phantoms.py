@@ -9,7 +9,7 @@ from scipy import ndimage
 from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 
-from hcc_utils.demo import anatomy, lesions, phantoms, textures
+from hcc_utils.demo import anatomy, lesions, patients, phantoms, study, textures
 from hcc_utils.demo.hospitals import HOSPITALS
 
 PLAIN = {
@@ -292,3 +292,13 @@ def _rough(phantom):
     mask = phantom.lesion[largest(phantom)]
     border = (mask & ~ndimage.binary_erosion(mask)).sum()
     return border / np.sqrt(mask.sum())
+
+
+def test_a_small_lesion_at_the_surface_is_not_lost_in_the_wall():
+    """Study 7 of 60: patient A006, 10 mm at the surface, was once drawn wholly in the wall."""
+    everyone, truth = patients.make(60, 7)
+    row = everyone.set_index("patient_id", drop=False).loc["A006"]
+    latent = float(truth.set_index("patient_id").loc["A006", "image_latent"])
+    drawn = phantoms.phantom(row, latent, HOSPITALS["hospital_a"], study._own_seed(7, "A006"))
+    across = max(map(phantoms.longest, drawn.lesion)) * drawn.pixel_spacing_mm
+    assert across == pytest.approx(row["diameter_mm"], rel=0.1)

@@ -76,9 +76,7 @@ def phantom(patient: Patient, image_latent: float, hospital: Hospital, seed: int
     axis = ((np.arange(hospital.pixels) - middle) * hospital.pixel_spacing_mm).astype(np.float32)
     habitus = _habitus(patient, hospital, lesion.diameter_mm, streams[1])
     abdomen = Abdomen(habitus, axis, streams[1])
-    centre = _centre(patient, lesion, abdomen, streams[2])
-    z = _heights(centre[2], lesion.half_height_mm, hospital.slice_spacing_mm)
-    depth = _lesion_depth(lesion, centre, z, axis, abdomen)
+    centre, z, depth = _placed(patient, lesion, abdomen, hospital, axis, streams[2])
     confined = max(map(longest, depth > 0)) * hospital.pixel_spacing_mm
     if confined < 0.97 * lesion.diameter_mm:  # what a wall or the aorta took, it gains elsewhere
         lesion.radius_mm *= min(lesion.diameter_mm / confined, 1.2)
@@ -108,17 +106,35 @@ def _habitus(
     )
 
 
+def _placed(
+    patient: Patient,
+    lesion: Lesion,
+    abdomen: Abdomen,
+    hospital: Hospital,
+    axis: Array,
+    rng: np.random.Generator,
+) -> tuple[tuple[float, float, float], Array, Array]:
+    """The lesion's centre, the slices' heights and its depth, some of it inside the body."""
+    for deeper_mm in (0, 4, 8, 16, 32):  # a small lesion at the surface may lie beyond the wall
+        centre = _centre(patient, lesion, abdomen, deeper_mm, rng)
+        z = _heights(centre[2], lesion.half_height_mm, hospital.slice_spacing_mm)
+        depth = _lesion_depth(lesion, centre, z, axis, abdomen)
+        if (depth > 0).any():
+            break
+    return centre, z, depth
+
+
 def _centre(
-    patient: Patient, lesion: Lesion, abdomen: Abdomen, rng: np.random.Generator
+    patient: Patient, lesion: Lesion, abdomen: Abdomen, deeper_mm: float, rng: np.random.Generator
 ) -> tuple[float, float, float]:
-    """A place (x, y, z) in the lobe, as deep in the liver as the table says."""
+    """A place (x, y, z) in the lobe, as deep in the liver as the table says or deeper."""
     size = float(np.clip((lesion.diameter_mm - 60) / 60, 0, 1))
     z = float((1 - size) * rng.uniform(-15, 35) + size * 10)
     low, high = _LOBES.get(str(patient.get("lobe")), _LOBES["right"])
     x = rng.uniform(low, high, 600).astype(np.float32)
     y = rng.uniform(-100, 90, 600).astype(np.float32)
     radius = lesion.diameter_mm / 2
-    wanted = 0.8 * radius if has(patient, "at_surface") else radius + 8
+    wanted = deeper_mm + (0.8 * radius if has(patient, "at_surface") else radius + 8)
     scale = abdomen.habitus.scale
     depth = abdomen.liver(x, y, z)
     room = -off_limits(x, y, z) - radius
