@@ -21,14 +21,20 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hcc_utils import checks
-from hcc_utils.study import cohort, results
+from hcc_utils.study import cohort, results, vocabulary
 from hcc_utils.study.document import Document, Key
 
 Endpoint = Literal[
-    "aggressive_pd", "extrahepatic_metastasis", "macrovascular_invasion", "progression", "death"
+    "aggressive_pd",
+    "extrahepatic_metastasis",
+    "macrovascular_invasion",
+    "progression",
+    "recurrence",
+    "death",
 ]
 Needed = Literal["table", "codebook"]
-Extra = Literal["dicom", "roi", "checksums"]
+Model = Literal["cs", "d", "csd"]
+Extra = Literal["dicom", "roi", "checksums", "landmarks"]
 
 # folders of results/<study>/ that are no centre's
 _RESERVED = ("development", "pooled", "bundle", "book", "book_src", "fingerprints")
@@ -67,6 +73,17 @@ def _criterion(text: str) -> str:
     return _known(text, [rule.name for rule in cohort.RULES])
 
 
+def _grouping(text: str) -> str:
+    """A column whose values can be groups: levels or flags known at baseline, or the hospital."""
+    groups = [v.name for v in vocabulary.VARIABLES.values() if v.kind in vocabulary.GROUPING_KINDS]
+    return _known(text, [name for name in groups if vocabulary.at_baseline(name)])
+
+
+def _factor(text: str) -> str:
+    """A variable that a clinical model may use: known at baseline."""
+    return _known(text, vocabulary.FACTORS)
+
+
 def _known(text: str, allowed: Sequence[str]) -> str:
     """One of these words."""
     if text not in allowed:
@@ -93,6 +110,8 @@ Uid = Annotated[str, AfterValidator(_uid)]
 Location = Annotated[str, AfterValidator(_location)]
 Chapter = Annotated[str, AfterValidator(_chapter)]
 Criterion = Annotated[str, AfterValidator(_criterion)]
+Grouping = Annotated[str, AfterValidator(_grouping)]
+Factor = Annotated[str, AfterValidator(_factor)]
 
 
 class _Part(BaseModel):
@@ -108,6 +127,13 @@ class Roi(_Part):
     path: Location
 
 
+class ClinicalPlan(_Part):
+    """A clinical model in place of Models CS, D and CSD: its factors, named before any fit."""
+
+    factors: Annotated[tuple[Factor, ...], Field(min_length=1)]
+    horizon_months: Annotated[int, Field(gt=0, le=120)]
+
+
 class Centre(_Part):
     """One hospital: its part in the study and where its files lie."""
 
@@ -120,6 +146,8 @@ class Centre(_Part):
     roi: Roi | None = None
     series: dict[str, Uid] = {}
     checksums: Location | None = None
+    landmarks: Location | None = None
+    source: Words | None = None
 
     @field_validator("table")
     @classmethod
@@ -159,6 +187,16 @@ class Manifest(_Part):
     centres: Annotated[dict[Name, Centre], Field(min_length=1)]
     chapters_left_out: dict[Chapter, Words] = {}
     criteria_left_out: dict[Criterion, Words] = {}
+    criteria_lifted: dict[Criterion, Words] = {}
+    models_left_out: dict[Model, Words] = {}
+    clinical_model: ClinicalPlan | None = None
+    demonstrate_with: Name | None = None
+    table_one_by: tuple[Grouping, ...] = ()
+    survival_by: tuple[Grouping, ...] = ()
+    endpoint_note: Words | None = None
+    censoring: Words | None = None
+    citation: Words | None = None
+    public: bool = False
     _source: Path = PrivateAttr(default=Path())
 
     @field_validator("data_root")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Kind = Literal["text", "flag", "nominal", "ordinal", "number"]
-Room = Literal["identity", "clinical", "semantic", "outcome", "eligibility"]
+Room = Literal["identity", "clinical", "semantic", "reading", "outcome", "eligibility"]
+GROUPING_KINDS: tuple[Kind, ...] = ("flag", "nominal", "ordinal")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +62,7 @@ _VARIABLES: tuple[Variable, ...] = (
     _number("diameter_mm", "Largest diameter (mm)", "clinical", 1, 400),
     _number("largest_nodule_mm", "Largest nodule (mm)", "clinical", 1, 400),
     _number("lesion_count", "Number of lesions", "clinical", 1, 100),
+    _flag("multinodular", "More than one nodule", "clinical"),
     _number("afp_ng_ml", "AFP (ng/mL)", "clinical", 0, 1e8),
     _number("neutrophil_to_lymphocyte", "Neutrophil-to-lymphocyte ratio", "clinical", 0, 100),
     _level("lobe", "Lobe", "clinical", "nominal", "left", "right", "cross"),
@@ -71,6 +73,8 @@ _VARIABLES: tuple[Variable, ...] = (
     _flag("other_cancer", "Another cancer", "eligibility"),
     _level("margin", "Resection margin", "eligibility", "nominal", "negative", "positive"),
     _flag("baseline_spread", "Spread at baseline", "eligibility"),
+    _flag("baseline_macrovascular_invasion", "Macrovascular invasion at baseline", "eligibility"),
+    _flag("baseline_extrahepatic_metastasis", "Metastasis at baseline", "eligibility"),
     _flag("has_ct", "CT at diagnosis", "eligibility"),
     _level("diagnosis_basis", "Diagnosis", "eligibility", "nominal", "clinical", "pathological"),
     _number("months_scan_to_treatment", "Months from CT to treatment", "eligibility", -60, 60),
@@ -94,37 +98,73 @@ _VARIABLES: tuple[Variable, ...] = (
     ),
     _flag("progression", "Progression", "outcome"),
     _number("months_to_progression", "Months to progression", "outcome", 0, _MONTHS),
+    _flag("recurrence", "Recurrence", "outcome"),
+    _number("months_to_recurrence", "Months to recurrence", "outcome", 0, _MONTHS),
     _flag("death", "Death", "outcome"),
     _number("months_to_death", "Months to death", "outcome", 0, _MONTHS),
 )
 
 READERS: tuple[str, ...] = ("r1", "r2", "adjudicated")
+_INDEPENDENT: tuple[str, ...] = ("r1", "r2", "r3")
+
+_READ_APART = _number("recist_mm", "RECIST diameter (mm)", "reading", 0, 1000)
 
 
-def _readings() -> tuple[Variable, ...]:
-    """Each semantic factor once more for each reader, such as ``capsule_r1``."""
+def _readings(factor: Variable, readers: tuple[str, ...]) -> tuple[Variable, ...]:
+    """A variable once for each of its readers, such as ``capsule_r1``."""
     return tuple(
-        Variable(
-            name=f"{factor.name}_{reader}",
-            label=f"{factor.label}, {reader}",
-            kind=factor.kind,
-            room="semantic",
-            levels=factor.levels,
-            low=factor.low,
-            high=factor.high,
-        )
-        for factor in SEMANTIC
-        for reader in READERS
+        replace(factor, name=f"{factor.name}_{reader}", label=f"{factor.label}, {reader}")
+        for reader in readers
     )
 
 
-VARIABLES: dict[str, Variable] = {v.name: v for v in (*_VARIABLES, *_readings())}
+_READ: tuple[Variable, ...] = (
+    *(reading for factor in SEMANTIC for reading in _readings(factor, READERS)),
+    *_readings(_READ_APART, _INDEPENDENT),
+)
+VARIABLES: dict[str, Variable] = {v.name: v for v in (*_VARIABLES, *_READ)}
 
 BASELINE: tuple[str, ...] = tuple(v.name for v in _VARIABLES if v.room in ("clinical", "semantic"))
 
-MODELS: dict[str, str] = {"cs": "Model CS", "d": "Model D", "csd": "Model CSD"}
+DERIVED: dict[str, tuple[str, str]] = {
+    "log10_afp_ng_ml": ("AFP (log10 of ng/mL)", "afp_ng_ml"),
+    "child_pugh_b_or_c": ("Child-Pugh class B or C", "child_pugh"),
+}
+"""What a clinical model may use beside the vocabulary: its label, and the column it is made of."""
+
+FACTORS: tuple[str, ...] = (
+    *BASELINE,
+    "baseline_macrovascular_invasion",
+    "baseline_extrahepatic_metastasis",
+    *DERIVED,
+)
+"""What a clinical model may use: known at baseline, every one of them."""
+
+MODELS: dict[str, str] = {
+    "cs": "Model CS",
+    "d": "Model D",
+    "csd": "Model CSD",
+    "clinical": "Clinical model",
+}
 
 AFP_BANDS: tuple[tuple[str, float], ...] = (("<25", 25), ("25-400", 400), (">400", float("inf")))
+
+
+def at_baseline(name: str) -> bool:
+    """
+    Whether a variable is known before the first treatment.
+
+    Parameters
+    ----------
+    name : str
+        A name of the vocabulary.
+
+    Returns
+    -------
+    bool
+        False for outcomes.
+    """
+    return VARIABLES[name].room not in ("identity", "outcome")
 
 
 def label(name: str) -> str:
@@ -143,4 +183,6 @@ def label(name: str) -> str:
     """
     if name in MODELS:
         return MODELS[name]
+    if name in DERIVED:
+        return DERIVED[name][0]
     return VARIABLES[name].label if name in VARIABLES else name
