@@ -132,6 +132,56 @@ def test_a_rule_that_does_not_exist_cannot_be_left_out(screened):
         cohort.eligible(screened, {"no_spred": "why"})
 
 
+SPREAD = pd.DataFrame(
+    {
+        "patient_id": ["p0", "p1", "p2", "p3", "p4"],
+        "centre": "x",
+        "baseline_macrovascular_invasion": [True, True, True, False, False],
+        "baseline_extrahepatic_metastasis": [True, False, False, True, False],
+        "other_cancer": [False, False, True, False, False],
+        "progression": False,
+        "months_to_progression": 1.0,
+        "death": False,
+        "months_to_death": 2.0,
+    }
+).astype({"other_cancer": "boolean"})
+LIFTED = {"no_macrovascular_invasion": "why", "no_metastasis": "why"}
+
+
+def test_who_left_by_a_lifted_rule_alone_comes_back():
+    """p0 to p2 leave by invasion, p3 by metastasis; p2 has another cancer too and stays out."""
+    kept, flow = cohort.eligible(SPREAD, endpoint="progression", lifted=LIFTED)
+    assert list(kept["patient_id"]) == ["p0", "p1", "p3", "p4"]
+    moved = flow[flow["excluded"] != 0].set_index("step")["excluded"]
+    assert moved.to_dict() == {"no_macrovascular_invasion": 3, "no_metastasis": 1, "come_back": -3}
+    assert flow["remaining"].iloc[-1] == 4
+
+
+def test_a_centre_from_which_all_left_comes_back_too():
+    """At centre y the only patient leaves by invasion and comes back."""
+    apart = SPREAD.assign(centre=["y", "x", "x", "x", "x"])
+    _, flow = cohort.eligible(apart, endpoint="progression", lifted=LIFTED)
+    assert flow.groupby("centre")["remaining"].last().to_dict() == {"x": 3, "y": 1}
+
+
+def test_kinds_of_spread_take_the_place_of_the_whole():
+    _, flow = cohort.eligible(SPREAD.assign(baseline_spread=True), endpoint="progression")
+    assert "no_spread" not in set(flow["step"])
+
+
+def test_a_table_without_kinds_of_spread_says_nothing_of_them(screened):
+    _, flow = cohort.eligible(screened)
+    assert {"no_macrovascular_invasion", "no_metastasis"}.isdisjoint(flow["step"])
+
+
+def test_failing_counts_each_criterion_by_itself():
+    """Three with invasion, two with metastasis (p0 has both), one with another cancer."""
+    found = cohort.failing(SPREAD, {"no_other_cancer": "why"}).set_index("rule")["failing"]
+    assert found["no_macrovascular_invasion"] == 3
+    assert found["no_metastasis"] == 2
+    assert found[["no_other_cancer", "ct_at_diagnosis"]].isna().all()
+
+
 def test_flow_counts_each_centre_apart(screened):
     patients = pd.concat([screened, screened.assign(centre="a")], ignore_index=True)
     kept, flow = cohort.eligible(patients)

@@ -54,8 +54,8 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
     Returns
     -------
     plotly.graph_objects.Figure
-        A box for those who remain after each step at which somebody was left out, and one beside
-        it for those. `words.flow` says the other criteria.
+        A box for those who remain after each step at which somebody was left out or came back,
+        and one beside it for those. `words.flow` says the other criteria.
     """
     if _empty(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow"):
         return _nothing("Flow chart of patients")
@@ -63,7 +63,7 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         ["excluded", "remaining"]
     ].sum()
     start, rules = steps.iloc[0], steps.iloc[1:]
-    working = rules[rules["excluded"] > 0]
+    working = rules[rules["excluded"] != 0]
     figure = go.Figure()
     _box(figure, 0, 0, f"{_sentence(start.reason)}: {start.remaining}")
     said = [f"{_sentence(start.reason)}: {start.remaining}"]
@@ -71,9 +71,12 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         kept = "Included" if row == len(working) else "Remaining"
         _arrow(figure, row - 1)
         _box(figure, 0, row, f"{kept}: {rule.remaining}")
-        _branch(figure, row - 0.5)
-        _box(figure, 1, row, f"Left out: {rule.excluded}", rule.reason)
-        said.append(f"{rule.excluded} left out ({rule.reason}), {rule.remaining} remain")
+        _branch(figure, row - 0.5, back=rule.excluded < 0)
+        what = "Left out" if rule.excluded > 0 else "Come back"
+        _box(figure, 1 if rule.excluded > 0 else 2, row, f"{what}: {abs(rule.excluded)}", rule.reason)
+        said.append(
+            f"{abs(rule.excluded)} {what.lower()} ({rule.reason}), {rule.remaining} remain"
+        )
     rows = 1 + len(working)
     figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
     figure.update_yaxes(visible=False, range=[rows - 0.6, -0.3], fixedrange=True)
@@ -616,11 +619,11 @@ def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
 
 
 def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") -> None:
-    """Add a box to a flow chart: who remains (0) or who is left out (1)."""
+    """Add a box to a flow chart: who remains (0), who is left out (1) or comes back (2)."""
     lines = [f"<b>{title}</b>", *textwrap.wrap(words, 26)]
     figure.add_annotation(
-        x=(0.12, 1.0)[column],
-        y=row - (0.5 if column == 1 else 0),
+        x=0.12 if column == 0 else 1.0,
+        y=row - (0.5 if column else 0),
         text="<br>".join(lines),
         showarrow=False,
         bordercolor=(BLUE, VERMILION, GREY)[column],
@@ -635,9 +638,10 @@ def _arrow(figure: go.Figure, row: int) -> None:
     _line_with_head(figure, x=0.12, y=row + 0.78, ax=0.12, ay=row + 0.2)
 
 
-def _branch(figure: go.Figure, height: float) -> None:
-    """Add the arrow towards those who are left out."""
-    _line_with_head(figure, x=0.45, y=height, ax=0.12, ay=height)
+def _branch(figure: go.Figure, height: float, *, back: bool = False) -> None:
+    """Add the arrow towards those who are left out, or from those who come back."""
+    start, end = (0.45, 0.12) if back else (0.12, 0.45)
+    _line_with_head(figure, x=end, y=height, ax=start, ay=height)
 
 
 def _line_with_head(figure: go.Figure, **ends: float) -> None:

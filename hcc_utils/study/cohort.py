@@ -51,6 +51,18 @@ RULES: tuple[Rule, ...] = (
         leaves=lambda patients: _yes(patients["baseline_spread"]),
     ),
     Rule(
+        name="no_macrovascular_invasion",
+        reason="macrovascular invasion at diagnosis",
+        needs=("baseline_macrovascular_invasion",),
+        leaves=lambda patients: _yes(patients["baseline_macrovascular_invasion"]),
+    ),
+    Rule(
+        name="no_metastasis",
+        reason="metastasis at diagnosis",
+        needs=("baseline_extrahepatic_metastasis",),
+        leaves=lambda patients: _yes(patients["baseline_extrahepatic_metastasis"]),
+    ),
+    Rule(
         name="first_treatment",
         reason="first treated otherwise than by resection or TACE",
         needs=("treatment",),
@@ -85,11 +97,16 @@ RULES: tuple[Rule, ...] = (
 )
 
 
+# one criterion, recorded as a whole or kind by kind
+_AS_A_WHOLE, _BY_KIND = "no_spread", ("no_macrovascular_invasion", "no_metastasis")
+
+
 def eligible(
     patients: pd.DataFrame,
     left_out: Mapping[str, str] | None = None,
     *,
     endpoint: str = "aggressive_pd",
+    lifted: Mapping[str, str] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """
     The patients who pass the paper's criteria, and the flow chart's table.
@@ -103,35 +120,75 @@ def eligible(
         Rules that this study does not apply, each with its reason.
     endpoint : str, default "aggressive_pd"
         The outcome's column. Who lacks it, death or their times leaves last, and is counted.
+    lifted : mapping of str to str, optional
+        Rules that are counted as the paper has them and then lifted, each with its reason: those
+        who left by them come back in the last step, ``come_back``.
 
     Returns
     -------
     kept : pandas.DataFrame
         The patients who stay.
     flow : pandas.DataFrame
-        One row a centre and step: ``centre``, ``step``, ``reason``, ``excluded``, ``remaining``.
-        A rule that is left out, or whose columns were not recorded, excludes nobody, and its
-        reason says so.
+        One row a centre and step: ``centre``, ``step``, ``reason``, ``excluded`` (below 0 where
+        patients come back), ``remaining``. A rule that is left out, or whose columns were not
+        recorded, excludes nobody, and its reason says so. Spread at diagnosis is one rule, or
+        one for each kind where the kinds were recorded.
 
     Raises
     ------
     InputError
-        If a rule that is left out does not exist.
+        If a rule that is left out or lifted does not exist.
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
-    spared = dict(left_out or {})
-    for name in spared:
-        checks.one_of("a criterion left out", name, [rule.name for rule in RULES])
+    spared, lifted = dict(left_out or {}), dict(lifted or {})
+    for name in (*spared, *lifted):
+        checks.one_of("a criterion left out or lifted", name, [rule.name for rule in RULES])
+    kept, rows = _passed(patients, spared, endpoint)
+    if lifted:
+        everybody, _ = _passed(patients, spared | lifted, endpoint)
+        back = everybody.index.difference(kept.index)
+        rows.append(_come_back(kept, patients.loc[back], lifted))
+        kept = everybody
+    centres = list(dict.fromkeys(patients["centre"]))
+    flow = pd.concat(rows).sort_values("centre", kind="stable", key=lambda c: c.map(centres.index))
+    return kept.reset_index(drop=True), flow.reset_index(drop=True)
+
+
+def _passed(
+    patients: pd.DataFrame, spared: Mapping[str, str], endpoint: str
+) -> tuple[pd.DataFrame, list[pd.DataFrame]]:
+    """Those who pass every rule that is not spared, and the flow's steps."""
     rows = [_step(patients, "screened", "screened", patients.index[:0])]
     kept = patients
-    for rule in (*RULES, _outcome_known(endpoint)):
+    for rule in (*_rules_for(patients), _outcome_known(endpoint)):
         why_not = _why_not_applied(rule, kept, spared)
         leaves = kept.index[:0] if why_not else kept.index[rule.leaves(kept).to_numpy(dtype=bool)]
         rows.append(_step(kept, rule.name, f"{rule.reason}{why_not}", leaves))
         kept = kept.drop(leaves)
-    centres = list(dict.fromkeys(patients["centre"]))
-    flow = pd.concat(rows).sort_values("centre", kind="stable", key=lambda c: c.map(centres.index))
-    return kept.reset_index(drop=True), flow.reset_index(drop=True)
+    return kept, rows
+
+
+def _rules_for(patients: pd.DataFrame) -> list[Rule]:
+    """The rules, spread at diagnosis either as a whole or by its kinds, as it was recorded."""
+    by_kind = [rule for rule in RULES if rule.name in _BY_KIND and _recorded(rule, patients)]
+    other = {_AS_A_WHOLE} if by_kind else set(_BY_KIND)
+    return [rule for rule in RULES if rule.name not in other]
+
+
+def _come_back(kept: pd.DataFrame, back: pd.DataFrame, lifted: Mapping[str, str]) -> pd.DataFrame:
+    """The flow's last step: those who left by a lifted rule alone."""
+    counts = pd.DataFrame({"back": back.groupby("centre", sort=False).size()})
+    counts["kept"] = kept.groupby("centre", sort=False).size()
+    counts = counts.fillna(0).astype(int)
+    return pd.DataFrame(
+        {
+            "centre": counts.index,
+            "step": "come_back",
+            "reason": "; ".join(dict.fromkeys(lifted.values())),
+            "excluded": -counts["back"].to_numpy(),
+            "remaining": (counts["kept"] + counts["back"]).to_numpy(),
+        }
+    )
 
 
 def _outcome_known(endpoint: str) -> Rule:
@@ -149,8 +206,12 @@ def _why_not_applied(rule: Rule, patients: pd.DataFrame, left_out: Mapping[str, 
     """Words to go behind the rule's reason, or nothing where it is applied."""
     if rule.name in left_out:
         return f" (not applied: {left_out[rule.name]})"
-    recorded = all(column in patients.columns for column in rule.needs)
-    return "" if recorded else " (not recorded: not applied)"
+    return "" if _recorded(rule, patients) else " (not recorded: not applied)"
+
+
+def _recorded(rule: Rule, patients: pd.DataFrame) -> bool:
+    """Whether the columns that a rule needs are there."""
+    return all(column in patients.columns for column in rule.needs)
 
 
 def _step(patients: pd.DataFrame, step: str, reason: str, leaves: pd.Index) -> pd.DataFrame:
@@ -166,6 +227,35 @@ def _step(patients: pd.DataFrame, step: str, reason: str, leaves: pd.Index) -> p
             "remaining": (counts["size"] - counts["sum"]).to_numpy(dtype=int),
         }
     )
+
+
+def failing(patients: pd.DataFrame, left_out: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """
+    How many patients fail each criterion by itself, whichever they would leave by first.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        Everybody who was screened, in the study's vocabulary.
+    left_out : mapping of str to str, optional
+        Rules that this study does not apply.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a rule: ``rule``, ``reason``, ``failing``; missing where the rule is left out or
+        its columns were not recorded.
+    """
+    rows = [
+        {
+            "rule": rule.name,
+            "reason": f"{rule.reason}{why_not}",
+            "failing": None if why_not else int(rule.leaves(patients).sum()),
+        }
+        for rule in _rules_for(patients)
+        for why_not in [_why_not_applied(rule, patients, left_out or {})]
+    ]
+    return pd.DataFrame(rows).astype({"failing": "Int64"})
 
 
 def bclc_from_factors(patients: pd.DataFrame) -> pd.Series:
