@@ -175,3 +175,28 @@ def test_what_is_no_plain_number(cell: str) -> None:
 @pytest.mark.parametrize("cell", ["1", "-1.5", "+.5", "1e5", "1.", "2E-3"])
 def test_what_is_a_plain_number(cell: str) -> None:
     assert is_number(cell)
+
+
+LATER = 'after_baseline: ["*_FU", "?_RECIST"]\n'
+
+
+@pytest.mark.parametrize("later", ["AFP_FU", "1_RECIST"])
+def test_what_was_measured_later_cannot_be_known_at_baseline(tmp_path: Path, later: str) -> None:
+    with pytest.raises(checks.Problems, match="must be known at baseline") as caught:
+        _read(tmp_path, LATER + GOOD + f"  afp_ng_ml: {{column: {later}}}\n")
+    assert "codebook.yaml:10" in caught.value.lines[0]
+
+
+def test_an_outcome_may_be_measured_later(tmp_path: Path) -> None:
+    book = _read(tmp_path, LATER + GOOD + "  death: {column: Death_FU}\n")
+    assert book.columns["death"].columns == ("Death_FU",)
+
+
+def test_a_column_of_baseline_passes_beside_later_ones(tmp_path: Path) -> None:
+    book = _read(tmp_path, LATER + GOOD + "  recist_mm_r1: {column: 1_RECIST_BL, optional: true}\n")
+    assert book.columns["recist_mm_r1"].optional
+
+
+def test_optional_is_true_or_false(tmp_path: Path) -> None:
+    with pytest.raises(checks.Problems, match="must be true or false"):
+        _read(tmp_path, GOOD + "  afp_ng_ml: {column: AFP, optional: perhaps}\n")

@@ -209,7 +209,7 @@ def test_faulty_manifest_is_told_why(tmp_path: Path, old: str, new: str, expecte
         pytest.param("- a\n- b\n", "m.yaml:1: must hold keys and values", id="a list"),
         pytest.param("title: käse\n".encode("latin-1"), "must be UTF-8 text", id="latin-1"),
         pytest.param("title: \x00", "a character that YAML does not allow", id="zero byte"),
-        pytest.param("study: small\ncentres: {}\n", "must name at least one centre", id="nobody"),
+        pytest.param("study: small\ncentres: {}\n", "centres: must name at least one", id="nobody"),
         pytest.param("centres: []\n", "m.yaml:1: centres: must hold keys", id="centres a list"),
         pytest.param("centres:\n  a: 12\n", "m.yaml:2: centres.a: must hold keys", id="a number"),
     ],
@@ -239,3 +239,41 @@ def test_plain_words_stay_words(tmp_path: Path) -> None:
 
 def test_the_small_study_is_sound(tmp_path: Path) -> None:
     assert small_study.read(tmp_path).validation == ("b", "c")
+
+
+CLINICAL = """\
+models_left_out: {cs: not read, d: no images, csd: needs both}
+clinical_model: {factors: [log10_afp_ng_ml, child_pugh], horizon_months: 12}
+"""
+ALONE = GOOD[: GOOD.index("  hospital_b:")]
+
+
+def test_a_clinical_model_names_the_columns_it_is_made_of(tmp_path: Path) -> None:
+    plan = _read(tmp_path, ALONE + CLINICAL).clinical_model
+    assert plan is not None
+    assert plan.columns == ("afp_ng_ml", "child_pugh")
+
+
+def test_tables_must_hold_the_clinical_models_columns_instead(tmp_path: Path) -> None:
+    needed = tables.required(_read(tmp_path, ALONE + CLINICAL))
+    assert {"afp_ng_ml", "child_pugh"} <= set(needed)
+    assert "capsule" not in needed
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            ALONE + CLINICAL.replace("d: no images, ", ""), "to name cs, d and csd", id="d"
+        ),
+        pytest.param(GOOD + CLINICAL, "is for development centres alone", id="validation"),
+        pytest.param(
+            ALONE + CLINICAL.replace("child_pugh", "death"), "must be one of", id="outcome"
+        ),
+        pytest.param(ALONE + CLINICAL.replace("12", "0"), "must be above 0", id="horizon"),
+        pytest.param(ALONE + "survival_by: [age_years]", "must be one of", id="number"),
+        pytest.param(ALONE + "survival_by: [progression]", "must be one of", id="later"),
+    ],
+)
+def test_a_wrong_plan_is_named(tmp_path: Path, text: str, message: str) -> None:
+    assert message in "\n".join(_lines(tmp_path, text))

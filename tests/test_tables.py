@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -424,11 +425,12 @@ class TestRealSpreadsheet:
         return tables.read(manifest.Manifest.read(REAL), "hcc_tace_seg")
 
     def test_counts(self, patients: pd.DataFrame) -> None:
-        """105 patients, 93 deaths, 45 progressions; 25 with spread (80 have neither kind)."""
+        """105 patients, 93 deaths, 45 progressions; 23 with vascular invasion, 7 metastasis."""
         assert len(patients) == 105
         assert patients["death"].sum() == 93
         assert patients["progression"].sum() == 45
-        assert patients["baseline_spread"].sum() == 25
+        assert patients["baseline_macrovascular_invasion"].sum() == 23
+        assert patients["baseline_extrahepatic_metastasis"].sum() == 7
         assert patients["diameter_mm"].isna().sum() == 52
 
     def test_four_patients_have_images(self, patients: pd.DataFrame) -> None:
@@ -445,27 +447,72 @@ class TestRealSpreadsheet:
         np.testing.assert_allclose(patients["months_to_death"], months, rtol=1e-6)
         np.testing.assert_allclose(patients["diameter_mm"], given["Tr_Size"] * 10)
 
-    @pytest.mark.parametrize(("column", "count"), [("Vascular invasion", 23), ("Metastasis", 7)])
-    def test_each_kind_of_spread(
-        self, hcc_tace_seg_root: Path, tmp_path: Path, column: str, count: int
+    @pytest.mark.parametrize("column", ["Tr_Size", "3_RECIST_BL"])
+    def test_a_version_without_an_optional_column_is_read_without_it(
+        self, another_version: Callable[..., manifest.Manifest], column: str
     ) -> None:
-        """23 with vascular invasion and 7 with metastasis at baseline."""
-        text = (REAL.parent / "codebook.yaml").read_text("utf-8")
-        text = text.replace("[Vascular invasion, Metastasis]", f"[{column}]")
-        (tmp_path / "codebook.yaml").write_text(text, "utf-8")
-        (tmp_path / "manifest.yaml").write_bytes(REAL.read_bytes())
-        study = manifest.Manifest.read(tmp_path / "manifest.yaml")
-        assert tables.read(study, "hcc_tace_seg")["baseline_spread"].sum() == count
+        patients = tables.read(another_version({column: "renamed"}), "hcc_tace_seg")
+        assert len(patients) == 105
+        name = {"Tr_Size": "diameter_mm", "3_RECIST_BL": "recist_mm_r3"}[column]
+        assert name not in patients
+
+    def test_a_renamed_column_that_is_needed_is_named_with_the_nearest(
+        self, another_version: Callable[..., manifest.Manifest]
+    ) -> None:
+        study = another_version({"Censored_0_progressed_1": "Censored_0_Progressed_1", "AFP": "x"})
+        with pytest.raises(Problems) as caught:
+            tables.read(study, "hcc_tace_seg")
+        said = "\n".join(caught.value.lines)
+        assert "nearest: 'Censored_0_Progressed_1'" in said
+        assert "column 'AFP' (afp_ng_ml)" in said
+
+    @pytest.fixture
+    def another_version(
+        self, hcc_tace_seg_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> Callable[..., manifest.Manifest]:
+        """The study with some columns of its spreadsheet renamed."""
+        name = "HCC-TACE-Seg_clinical_data-V2.xlsx"
+
+        def make(renamed: dict[str, str]) -> manifest.Manifest:
+            book = openpyxl.load_workbook(hcc_tace_seg_root / name)
+            for cell in book["data table"][1]:
+                cell.value = renamed.get(str(cell.value), cell.value)
+            book.save(tmp_path / name)
+            (tmp_path / "dicom").mkdir()
+            monkeypatch.setenv("HCC_TACE_SEG_ROOT", str(tmp_path))
+            return manifest.Manifest.read(REAL)
+
+        return make
 
 
-def test_real_codebook_reads_nothing_from_after_baseline() -> None:
-    """Columns ending _FU and the response columns (1_RECIST, 2_mRECIST, ...) are leakage.
+LATER = [
+    "Interval_FU",
+    *(f"{reader}_{rule}{when}" for reader in (1, 2, 3) for rule in ("RECIST", "mRECIST")
+      for when in ("_FU", "")),
+    "1_EASL_FU",
+    "1_EASL",
+    "TTP",
+    "OS",
+]  # fmt: skip
+"""What the glossary places after baseline: the follow-up readings, the responses, the times."""
 
-    Eleven columns by hand: TCIA_ID, age, Sex, hepatitis, Evidence_of_cirh, CPS, BCLC, Tr_Size, AFP,
-    Vascular invasion, Metastasis.
-    """
-    book = Codebook.read(REAL.parent / "codebook.yaml")
-    baseline = [c for c in book.columns.values() if c.variable.room != "outcome"]
-    named = [source for column in baseline for source in column.columns]
-    assert len(named) == 11
-    assert not [n for n in named if n.endswith("_FU") or re.match(r"\d_", n) or n in ("TTP", "OS")]
+
+@pytest.mark.parametrize("column", LATER)
+@pytest.mark.parametrize("variable", ["afp_ng_ml", "recist_mm_r1"])
+def test_no_later_column_of_the_real_sheet_can_be_a_predictor(
+    tmp_path: Path, column: str, variable: str
+) -> None:
+    text = (REAL.parent / "codebook.yaml").read_text("utf-8")
+    text = re.sub(rf"( {variable}: {{column: )[^,}}]*", rf"\g<1>{column}", text)
+    (tmp_path / "codebook.yaml").write_text(text, "utf-8")
+    with pytest.raises(Problems, match=f"must be known at baseline; '{column}'"):
+        Codebook.read(tmp_path / "codebook.yaml")
+
+
+def test_factors_of_the_real_model_are_known_at_baseline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each factor's column is one that the test above guards."""
+    monkeypatch.setenv("HCC_TACE_SEG_ROOT", ".")
+    plan = manifest.Manifest.read(REAL).clinical_model
+    assert plan is not None
+    assert {vocabulary.at_baseline(column) for column in plan.columns} == {True}
+    assert not set(plan.factors) & {"death", "progression", *tables.EVENTS}

@@ -40,7 +40,7 @@ FEWEST_EVENTS = 10  # below it: no p-value, no headline
 
 _ALLOWED: dict[str, tuple[str, ...]] = {
     "leak_free": ("external", "out_of_fold", "stacked"),
-    "as_published": ORIGINS,
+    "as_published": ("apparent", "stacked", "tuned", "out_of_fold", "external"),
 }
 _ORIGIN_NOTE = {
     "external": "",
@@ -63,7 +63,7 @@ def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd
     ----------
     scores : Scores
         Of one horizon. Protocol ``leak_free`` takes the origins external, out_of_fold and
-        stacked; ``as_published`` takes all.
+        stacked; ``as_published`` apparent and tuned ones too.
     thresholds : mapping of str to float, optional
         Each model's frozen cut of the risk. A model without one has no rows for sensitivity,
         specificity, PPV and NPV.

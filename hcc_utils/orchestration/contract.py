@@ -121,6 +121,7 @@ class _State:
             problems += _strangers(manifest, name, patients, folders)
             warnings += _events(manifest, name, patients)
             warnings += _stand_ins(manifest, name, patients)
+            warnings += _absent(manifest, name, patients)
             warnings += _without_folder(manifest, name, patients, folders)
         except Problems as error:
             problems += error.problems
@@ -260,6 +261,15 @@ def _events(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[P
         yield Problem(where, rule, f"{known.sum()} events in {len(known)} patients")
     if len(known) < len(patients):
         yield Problem(where, "is not known for some patients", f"{len(patients) - len(known)}")
+
+
+def _absent(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[Problem]:
+    """Optional columns that the table lacks."""
+    for variable, column in Codebook.read(manifest.path(name, "codebook")).columns.items():
+        if variable not in patients:
+            where = f"{manifest.centre(name).table}:1: column {' or '.join(column.columns)!r}"
+            rule = f"is not in the header; {variable} is optional, and what needs it is left out"
+            yield Problem(where, rule)
 
 
 def _stand_ins(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[Problem]:

@@ -72,11 +72,10 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         _arrow(figure, row - 1)
         _box(figure, 0, row, f"{kept}: {rule.remaining}")
         _branch(figure, row - 0.5, back=rule.excluded < 0)
-        what = "Left out" if rule.excluded > 0 else "Come back"
-        _box(figure, 1 if rule.excluded > 0 else 2, row, f"{what}: {abs(rule.excluded)}", rule.reason)
-        said.append(
-            f"{abs(rule.excluded)} {what.lower()} ({rule.reason}), {rule.remaining} remain"
-        )
+        column, what = (1, "Left out") if rule.excluded > 0 else (2, "Come back")
+        count = abs(rule.excluded)
+        _box(figure, column, row, f"{what}: {count}", rule.reason)
+        said.append(f"{count} {what.lower()} ({rule.reason}), {rule.remaining} remain")
     rows = 1 + len(working)
     figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
     figure.update_yaxes(visible=False, range=[rows - 0.6, -0.3], fixedrange=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from itertools import product
 from pathlib import Path
 
 from hcc_utils import checks
@@ -13,7 +16,8 @@ from hcc_utils.study.document import Document, Key
 
 Value = str | bool | float | None
 
-_KEYS = ("column", "any_of", "constant", "codes", "multiply_by")
+_PARTS = ("columns", "missing", "after_baseline")
+_KEYS = ("column", "any_of", "constant", "codes", "multiply_by", "optional")
 _SOURCES = ("column", "any_of", "constant")
 _PLAIN_FLAG: dict[str, Value] = {"1": True, "0": False, "true": True, "false": False}
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
@@ -39,6 +43,8 @@ class Column:
         The hospital's cells and what they mean (None: not known); for numbers in its own unit.
     multiply_by : float, default 1
         From the hospital's unit to the vocabulary's.
+    optional : bool, default False
+        Whether the table may lack the column: it is then warned of, and what needs it is absent.
     """
 
     variable: vocabulary.Variable
@@ -47,6 +53,7 @@ class Column:
     constant: Value = None
     codes: dict[str, Value] = field(default_factory=dict)
     multiply_by: float = 1.0
+    optional: bool = False
 
     def meaning(self, cell: str) -> Value:
         """
@@ -118,8 +125,8 @@ class Codebook:
         """
         document = Document(Path(path))
         for key in document.data:
-            if key not in ("columns", "missing"):
-                document.refuse((key,), _unknown(key, ("columns", "missing")))
+            if key not in _PARTS:
+                document.refuse((key,), _unknown(key, _PARTS))
         given = document.data.get("columns")
         if not isinstance(given, dict) or "patient_id" not in given:
             document.refuse(("columns",), "must say at least which column holds patient_id")
@@ -128,10 +135,8 @@ class Codebook:
             for name, said in (given.items() if isinstance(given, dict) else ())
             if (column := _column(document, name, said)) is not None
         }
-        missing = document.data.get("missing", ())
-        if not isinstance(missing, tuple):
-            document.refuse(("missing",), 'must be a list, such as ["", "n/a"]')
-            missing = ()
+        missing = _list(document, "missing", '["", "n/a"]')
+        _refuse_later(document, columns.values(), _list(document, "after_baseline", '["*_FU"]'))
         document.finish()
         ordered = {name: columns[name] for name in vocabulary.VARIABLES if name in columns}
         words = frozenset(plain(cell) for cell in missing)
@@ -203,7 +208,37 @@ def _column(document: Document, name: object, said: object) -> Column | None:
         constant=_constant(document, key, variable, said),
         codes=codes,
         multiply_by=_factor(document, key, variable, said.get("multiply_by", 1.0)),
+        optional=_optional(document, key, said.get("optional", False)),
     )
+
+
+def _list(document: Document, key: str, example: str) -> tuple[object, ...]:
+    """A list of the codebook, empty where it has none."""
+    given = document.data.get(key, ())
+    if isinstance(given, tuple):
+        return given
+    document.refuse((key,), f"must be a list, such as {example}")
+    return ()
+
+
+def _refuse_later(
+    document: Document, columns: Iterable[Column], after_baseline: tuple[object, ...]
+) -> None:
+    """Refuse what is known at baseline to be read from a column that was measured later."""
+    for column in columns:
+        if not vocabulary.at_baseline(column.variable.name):
+            continue
+        for source, pattern in product(column.columns, after_baseline):
+            if fnmatchcase(source, str(pattern)):
+                rule = f"must be known at baseline; {source!r} was measured later ({pattern})"
+                document.refuse(("columns", column.variable.name), rule)
+
+
+def _optional(document: Document, key: Key, given: object) -> bool:
+    """Whether the table may lack the column."""
+    if not isinstance(given, bool):
+        document.refuse((*key, "optional"), "must be true or false")
+    return given is True
 
 
 def _columns(

@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal, overload
+from typing import Annotated, Literal, get_args, overload
 
 from pydantic import (
     AfterValidator,
@@ -133,6 +133,12 @@ class ClinicalPlan(_Part):
     factors: Annotated[tuple[Factor, ...], Field(min_length=1)]
     horizon_months: Annotated[int, Field(gt=0, le=120)]
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table that the factors are made of."""
+        made_of = (vocabulary.DERIVED.get(name, ("", name))[1] for name in self.factors)
+        return tuple(dict.fromkeys(made_of))
+
 
 class Centre(_Part):
     """One hospital: its part in the study and where its files lie."""
@@ -198,6 +204,20 @@ class Manifest(_Part):
     citation: Words | None = None
     public: bool = False
     _source: Path = PrivateAttr(default=Path())
+
+    @field_validator("clinical_model")
+    @classmethod
+    def _in_place_of_the_others(
+        cls, plan: ClinicalPlan | None, info: ValidationInfo
+    ) -> ClinicalPlan | None:
+        """A clinical model only where nothing else is modelled, and nobody waits for a bundle."""
+        if plan is None:
+            return plan
+        if set(info.data.get("models_left_out", {})) != set(get_args(Model)):
+            raise ValueError("needs models_left_out to name cs, d and csd, each with its reason")
+        if any(centre.role == "validation" for centre in info.data.get("centres", {}).values()):
+            raise ValueError("is for development centres alone; this version does not freeze it")
+        return plan
 
     @field_validator("data_root")
     @classmethod
@@ -375,10 +395,13 @@ _RULES = {
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "greater_than_equal": "must be 0 or more",
+    "greater_than": "must be above 0",
+    "less_than_equal": "must be at most 120",
+    "tuple_type": "must be a list, such as [child_pugh, bclc]",
     "less_than": "must be less than 4294967296",
     "dict_type": "must hold keys and values (key: value)",
     "model_type": "must hold keys and values (key: value)",
-    "too_short": "must name at least one centre",
+    "too_short": "must name at least one",
 }
 
 
@@ -391,4 +414,5 @@ def _keys(key: Key) -> Iterable[str]:
     """The keys that are known at this place."""
     if not key:
         return Manifest.model_fields
-    return Roi.model_fields if key[-1] == "roi" else Centre.model_fields
+    parts: dict[object, type[_Part]] = {"roi": Roi, "clinical_model": ClinicalPlan}
+    return parts.get(key[-1], Centre).model_fields

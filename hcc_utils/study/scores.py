@@ -10,7 +10,14 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.study import results
 
-ORIGINS: tuple[str, ...] = ("apparent", "stacked", "tuned", "out_of_fold", "external")
+ORIGINS: tuple[str, ...] = (
+    "apparent",
+    "stacked",
+    "tuned",
+    "out_of_fold",
+    "external",
+    "demonstration",  # of a model that was made for something else: it may not be judged
+)
 PROTOCOLS: tuple[str, ...] = ("leak_free", "as_published")
 COLUMNS: tuple[str, ...] = (
     "patient_id",
@@ -37,6 +44,7 @@ _REMEDY = {
     "stacked": "turn on the nested loop (profile full) or use external patients",
     "tuned": "keep the validation centres out of every choice (protocol leak_free)",
     "out_of_fold": "score patients of another centre with the frozen bundle",
+    "demonstration": "train the model on this study's own patients, for its own endpoint",
     "external": "use development patients' out-of-fold scores: validation centres fit nothing",
 }
 

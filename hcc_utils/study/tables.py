@@ -41,6 +41,9 @@ _ID = r"\w[\w.-]{0,63}"
 _ROUNDING = 1e-9
 
 
+_MODELS = ("04_comparison", "05_nomogram_dca")
+
+
 def required(manifest: Manifest) -> tuple[str, ...]:
     """
     The columns that a study's tables must hold.
@@ -55,8 +58,13 @@ def required(manifest: Manifest) -> tuple[str, ...]:
     tuple of str
         Names of the vocabulary.
     """
-    chapters = (chapter for chapter in REQUIRED if chapter not in manifest.chapters_left_out)
-    names = [name for chapter in chapters for name in REQUIRED[chapter]]
+    chapters = [chapter for chapter in REQUIRED if chapter not in manifest.chapters_left_out]
+    plan = manifest.clinical_model
+    names = [
+        name
+        for chapter in chapters
+        for name in (plan.columns if plan and chapter in _MODELS else REQUIRED[chapter])
+    ]
     endpoint = [manifest.endpoint, f"{MONTHS}{manifest.endpoint}"]
     return tuple(dict.fromkeys([*names, *endpoint]))
 
@@ -78,7 +86,7 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
         One row a patient: ``patient_id`` and ``centre``, then the columns of the codebook in the
         vocabulary's order. Flags are nullable booleans, numbers floats, levels text. Where the
         codebook has no ``has_ct`` and the centre has a DICOM root, ``has_ct`` says whether the
-        patient has a folder there.
+        patient has a folder there. An optional column that the table lacks is absent.
 
     Raises
     ------
@@ -90,8 +98,9 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
     given = manifest.centre(centre)
     table = _Table.read(manifest.path(centre, "table"), given.table, given.sheet)
     reading = _Reading(table, codebook)
-    patients = pd.DataFrame({name: reading.values(name) for name in codebook.columns})
-    reading.require(required(manifest), patients)
+    needed = required(manifest)
+    patients = pd.DataFrame({name: reading.values(name) for name in reading.there(needed)})
+    reading.require(needed, patients)
     reading.compare(patients)
     reading.finish()
     patients.insert(1, "centre", centre)
@@ -233,6 +242,16 @@ class _Reading:
     codebook: Codebook
     problems: list[Problem] = field(default_factory=list)
     troubled: set[str] = field(default_factory=set)
+
+    def there(self, needed: Iterable[str]) -> list[str]:
+        """The codebook's variables, less the optional ones whose column the table lacks."""
+        return [
+            name
+            for name, column in self.codebook.columns.items()
+            if name in needed
+            or not column.optional
+            or all(source in self.table.cells for source in column.columns)
+        ]
 
     def values(self, name: str) -> pd.Series:
         """One variable for every patient; what cannot be read is missing and a problem."""
