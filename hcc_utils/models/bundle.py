@@ -46,6 +46,8 @@ class Bundle:
         Whose patients the models have seen.
     seed : int
         The study's.
+    synthetic : bool
+        Whether the images were drawn, not taken.
     versions : dict
         Of the software.
     """
@@ -60,6 +62,7 @@ class Bundle:
     baseline: dict[str, Any] = field(default_factory=dict)
     training_centres: list[str] = field(default_factory=list)
     seed: int = 0
+    synthetic: bool = False
     versions: dict[str, Any] = field(default_factory=dict)
 
     def write(self, folder: Path | str) -> None:

@@ -1,4 +1,8 @@
-"""Model D at a centre: trained and scored out of fold in development, frozen elsewhere."""
+"""Model D at a centre: trained and scored out of fold in development, frozen elsewhere.
+
+A study that cannot train a network may borrow another study's, to show that the path runs: such
+scores are a demonstration, and nothing may be judged by them.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +15,13 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.evaluation import comparison
 from hcc_utils.models import folds, record, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import COLUMNS, Scores
 
@@ -61,7 +67,8 @@ class ModelD:
     Parameters
     ----------
     scores : Scores
-        Out of fold in development, external elsewhere.
+        Out of fold in development, external elsewhere; a demonstration where the network is
+        another study's.
     curves : pandas.DataFrame
         How the networks behind it were trained: ``network``, ``epoch``, ``loss``, ``inner_auc``.
     note : str
@@ -77,6 +84,19 @@ class ModelD:
     note: str
     inner: pd.DataFrame
     bundle: Bundle | None = None
+
+    @property
+    def metrics(self) -> pd.DataFrame:
+        """The figures of the scores; no row for a demonstration, which may not be judged."""
+        if _is_shown(self.scores):
+            return pd.DataFrame(columns=list(comparison.COLUMNS))
+        return comparison.compare(self.scores)
+
+    @property
+    def distribution(self) -> pd.DataFrame:
+        """What a figure shows of the scores: a demonstration's without the outcome."""
+        columns = ["model", "risk"] if _is_shown(self.scores) else ["model", "risk", "event"]
+        return self.scores.table[columns]
 
     def write(self, here: Folder) -> None:
         """
@@ -94,12 +114,38 @@ class ModelD:
             self.bundle.write(here.path)
 
 
-def at_centre(images: Images, *, here: Folder, bundle: str, profile: str, seed: int) -> ModelD:
+def origin(here: Folder, *, bundle: str) -> str:
+    """
+    The origin that a centre's scores have.
+
+    Parameters
+    ----------
+    here : Folder
+        The centre's results.
+    bundle : str
+        The frozen bundle's folder, or nothing.
+
+    Returns
+    -------
+    str
+        ``out_of_fold`` where the networks are trained, ``external`` at a validation centre, and
+        ``demonstration`` for development patients scored by a bundle: it is another study's.
+    """
+    if not bundle:
+        return "out_of_fold"
+    return "demonstration" if here.centre == "development" else "external"
+
+
+def at_centre(
+    study: Manifest, images: Images, *, here: Folder, bundle: str, profile: str
+) -> ModelD:
     """
     Model D's scores of a centre's patients.
 
     Parameters
     ----------
+    study : Manifest
+        Its seed draws the folds; the bundle keeps whether its images are synthetic.
     images : Images
         The centre's patients and slices.
     here : Folder
@@ -108,8 +154,6 @@ def at_centre(images: Images, *, here: Folder, bundle: str, profile: str, seed: 
         The frozen bundle's folder; empty in development, where the networks are trained.
     profile : str
         ``tiny``, ``fast`` or ``full``: how long they are trained.
-    seed : int
-        The study's.
 
     Returns
     -------
@@ -118,15 +162,16 @@ def at_centre(images: Images, *, here: Folder, bundle: str, profile: str, seed: 
     """
     made = here.read_json("preprocessing.json")
     if bundle:
-        return _external(images, Path(bundle), made)
+        return _frozen(images, Path(bundle), made, origin(here, bundle=bundle))
     checks.one_of("profile", profile, PROFILES)
-    return _development(images, here.path / _NETWORKS, made, profile, seed)
+    return _development(study, images, here.path / _NETWORKS, made, profile)
 
 
 def _development(
-    images: Images, folder: Path, made: dict[str, Any], profile: str, seed: int
+    study: Manifest, images: Images, folder: Path, made: dict[str, Any], profile: str
 ) -> ModelD:
     """Networks trained without each fold, and one on everybody for other centres."""
+    seed = study.seed
     settings = replace(PROFILES[profile], seed=seed)
     fold = folds.assign(images.patients, seed=seed, event=images.endpoint)
     given = (images.pixels_hu, images.slices, images.patients)
@@ -142,13 +187,14 @@ def _development(
         preprocessing=made,
         training_centres=sorted(images.patients["centre"].unique()),
         seed=seed,
+        synthetic=study.synthetic,
         versions={name: metadata.version(name) for name in ("torch", "numpy", "hcc-utils")},
     )
     curves = pd.concat([curves, final], ignore_index=True)
     return ModelD(scores, curves, _words(profile, settings), inner, bundle)
 
 
-def _external(images: Images, folder: Path, made: dict[str, Any]) -> ModelD:
+def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> ModelD:
     """The frozen network's scores of patients whom it has never seen."""
     bundle = Bundle.read(folder)
     bundle.require_new_centres(images.patients)
@@ -159,11 +205,29 @@ def _external(images: Images, folder: Path, made: dict[str, Any]) -> ModelD:
         images.slices,
         images.patients,
         bundle.settings,
+        origin=origin,
         event=images.endpoint,
     )
     curves = results.read_table(folder / record.CURVES)
     note = "The frozen network was applied once; nothing was fitted here."
+    if origin == "demonstration":
+        note = _demonstration_words(bundle, len(images.patients))
     return ModelD(scores, curves, note, curves[:0])
+
+
+def _is_shown(scores: Scores) -> bool:
+    """Whether the scores only show that the path runs."""
+    return set(scores.table["origin"]) == {"demonstration"}
+
+
+def _demonstration_words(bundle: Bundle, patients: int) -> str:
+    """What a reader must know of a borrowed network."""
+    what = "synthetic images" if bundle.synthetic else "another study's patients"
+    return (
+        f"**Trained on {what}: no meaning.** A network of another study, made for another "
+        f"endpoint, scored {patients} patient(s), to show that slices go in and scores come out. "
+        f"No figure is computed from these scores, and no other chapter may use them."
+    )
 
 
 def _words(profile: str, settings: Settings) -> str:

@@ -12,7 +12,7 @@ from hcc_utils.study import results
 
 NAME = "bundle.json"
 CURVES = "learning_curves.csv"
-_FORM = 1
+_FORM = 2
 
 
 def write(content: dict[str, Any], folder: Path) -> None:

@@ -129,7 +129,7 @@ def _say(line: str) -> None:
 
 def _record(stage: str, parameters: dict[str, Any], folder: Path, inputs: Sequence[Path]) -> None:
     """Write the stage's run.json and, last, the hashes that the workflow looks at."""
-    names = results.files(stage, folder.name)
+    names = results.files(stage, folder.name, bundle=parameters.get("bundle", ""))
     missing = [name for name in names if not (folder / name).is_file()]
     if missing:
         raise checks.InputError(f"FAILED {stage}: it ended without writing {', '.join(missing)}.")

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
 
 DEVELOPMENT = "development"
 POOLED = "pooled"
@@ -22,6 +23,53 @@ _BEFORE: dict[str, tuple[str, ...]] = {
 _FROZEN = ("03_cnn", "04_comparison", "05_nomogram_dca")
 _NEEDS_BUNDLE = ("03_cnn", "04_comparison", "05_nomogram_dca", "06_survival")
 _READS_DATA = ("01_cohort", "02_preprocessing")
+
+
+def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
+    """
+    The chapters that do not run, each with its reason.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The study; it names those that it leaves out.
+    results_root : pathlib.Path
+        The folder above all results: another study's bundle may be missing there.
+
+    Returns
+    -------
+    dict of str to str
+        By chapter.
+    """
+    chapters = dict(manifest.chapters_left_out)
+    bundle = borrowed_bundle(manifest, results_root)
+    if bundle and not (bundle / "bundle.json").is_file():
+        reason = (
+            f"This study borrows the network of the study {manifest.demonstrate_with}, which has "
+            f"not been run here ({bundle} holds no bundle). Run that study, then this one again."
+        )
+        chapters.setdefault("03_cnn", reason)
+    return chapters
+
+
+def borrowed_bundle(manifest: Manifest, results_root: Path) -> Path | None:
+    """
+    Where another study's bundle lies, whose network a study borrows as a demonstration.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The study.
+    results_root : pathlib.Path
+        The folder above all results.
+
+    Returns
+    -------
+    pathlib.Path or None
+        None where it borrows none.
+    """
+    name = manifest.demonstrate_with
+    return None if name is None else results_root / name / "bundle"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +93,10 @@ class Plan:
         Stages that the manifest leaves out.
     has_bundle : bool
         Whether development ends in a frozen bundle.
+    borrowed_bundle : str
+        Another study's bundle, whose network scores development's patients as a demonstration.
+    models_need_images : bool
+        Whether the comparison waits for Model D.
     """
 
     manifest: str
@@ -54,6 +106,8 @@ class Plan:
     data: dict[str, list[str]] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     has_bundle: bool = True
+    borrowed_bundle: str = ""
+    models_need_images: bool = True
 
     @classmethod
     def read(cls, path: Path) -> Plan:
@@ -130,6 +184,8 @@ class Plan:
             files += self.data[centre]
         if centre != DEVELOPMENT and stage in _NEEDS_BUNDLE:
             files.append(f"{self.folder}/bundle.done.json")
+        if self._borrows(centre, stage):
+            files.append(f"{self.borrowed_bundle}/bundle.json")
         return files
 
     def parameters(self, centre: str, stage: str) -> dict[str, str]:
@@ -156,6 +212,8 @@ class Plan:
             given["profile"] = self.profile
         if centre != DEVELOPMENT and stage in _NEEDS_BUNDLE:
             given["bundle"] = f"{self.folder}/bundle"
+        if self._borrows(centre, stage):
+            given["bundle"] = self.borrowed_bundle
         return given
 
     def threads(self, centre: str, stage: str) -> int:
@@ -174,7 +232,8 @@ class Plan:
         int
             Two where slices are cut or the network is trained.
         """
-        heavy = stage == "02_preprocessing" or (stage, centre) == ("03_cnn", DEVELOPMENT)
+        trains = (stage, centre) == ("03_cnn", DEVELOPMENT) and not self.borrowed_bundle
+        heavy = stage == "02_preprocessing" or trains
         return 2 if heavy else 1
 
     def development_done(self) -> list[str]:
@@ -207,9 +266,14 @@ class Plan:
     def _before(self, stage: str) -> list[str]:
         """The stages before, those left out replaced by the ones before them."""
         found: list[str] = []
-        for before in _BEFORE[stage]:
+        alone = {} if self.models_need_images else {"04_comparison": ("01_cohort",)}
+        for before in (_BEFORE | alone)[stage]:
             found += self._before(before) if before in self.left_out else [before]
         return list(dict.fromkeys(found))
+
+    def _borrows(self, centre: str, stage: str) -> bool:
+        """Whether a stage is given another study's bundle."""
+        return bool(self.borrowed_bundle) and (centre, stage) == (DEVELOPMENT, "03_cnn")
 
     def _done(self, centre: str, stage: str) -> str:
         return f"{self.folder}/{centre}/{stage}.done.json"

@@ -15,7 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from hcc_utils import checks
-from hcc_utils.orchestration import assets, contract, fingerprint
+from hcc_utils.orchestration import assets, contract, fingerprint, plan
 from hcc_utils.orchestration.plan import DEVELOPMENT, Plan
 from hcc_utils.study.manifest import Manifest
 
@@ -74,8 +74,8 @@ def run(
             console.print(f"[red]refused: {centre}[/red]")
             for line in lines:
                 console.print(f"  {line}", markup=False, highlight=False)
-        plan = _plan(manifest, list(checked.accepted), results_root, profile)
-        code = _snakemake(plan, plan.write(), cores, console)
+        ordered = _plan(manifest, list(checked.accepted), results_root, profile)
+        code = _snakemake(ordered, ordered.write(), cores, console)
     if code:
         return Exit.failed
     book = folder / "book" / "index.html"
@@ -107,7 +107,8 @@ def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: 
         ]
         for name, centres in people.items()
     }
-    left_out = sorted(manifest.chapters_left_out)
+    left_out = sorted(plan.left_out(manifest, results_root))
+    borrowed = plan.borrowed_bundle(manifest, results_root)
     needed = {"03_cnn", "04_comparison", "05_nomogram_dca", "06_survival"}
     return Plan(
         manifest=str(manifest.source),
@@ -116,7 +117,9 @@ def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: 
         profile=profile,
         data=data,
         left_out=left_out,
-        has_bundle=not needed & set(left_out),
+        has_bundle=not needed & set(left_out) and manifest.clinical_model is None,
+        borrowed_bundle="" if borrowed is None else str(borrowed),
+        models_need_images=manifest.clinical_model is None,
     )
 
 
@@ -130,7 +133,7 @@ def _data_files(manifest: Manifest, centre: str, folder: Path) -> list[str]:
     return [str(table), str(codebook), str(images)]
 
 
-def _snakemake(plan: Plan, plan_file: Path, cores: int, console: Console) -> int:
+def _snakemake(ordered: Plan, plan_file: Path, cores: int, console: Console) -> int:
     """Run the workflow, say each line that the notebooks say, and keep all in run.log."""
     snakefile = assets.folder("workflow") / "Snakefile"
     command = [
@@ -140,10 +143,10 @@ def _snakemake(plan: Plan, plan_file: Path, cores: int, console: Console) -> int
         *("--max-checksum-file-size", "50000000", "--quiet", "rules", "host", "reason"),
         *("--config", f"plan={plan_file}"),
     ]  # fmt: skip
-    if not (Path(plan.folder) / "book" / "index.html").is_file():
+    if not (Path(ordered.folder) / "book" / "index.html").is_file():
         command += ["--forcerun", "book"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONWARNINGS": "ignore"}
-    log = Path(plan.folder) / _LOG
+    log = Path(ordered.folder) / _LOG
     with (
         log.open("w", encoding="utf-8") as record,
         subprocess.Popen(

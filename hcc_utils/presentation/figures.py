@@ -527,8 +527,8 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     Parameters
     ----------
     scores : pandas.DataFrame
-        ``model``, ``risk``, ``event``; one row a patient and model. The figure carries counts,
-        not rows.
+        ``model``, ``risk`` and, where they may be told apart, ``event``; one row a patient and
+        model. The figure carries counts, not rows.
     bins : int, default 20
         How many bars of equal width from 0 to 1.
 
@@ -537,16 +537,15 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     plotly.graph_objects.Figure
         A panel of bars for each model.
     """
-    if _empty(scores, ["model", "risk", "event"], "scores"):
+    if _empty(scores, ["model", "risk"], "scores"):
         return _nothing("Distribution of predicted risks")
     models = list(scores.groupby("model", sort=False))
     figure = make_subplots(rows=len(models), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     edges = np.arange(bins + 1) / bins
     said = []
     for row, (model, rows) in enumerate(models, start=1):
-        event = checks.outcomes("event", rows["event"])
         risk = checks.probabilities("risk", rows["risk"])
-        for which, name, colour in ((~event, "No event", BLUE), (event, "Event", VERMILION)):
+        for which, name, colour in _parts(rows):
             counts, _ = np.histogram(risk[which], edges)
             figure.add_bar(
                 x=(edges[:-1] + edges[1:]) / 2,
@@ -567,6 +566,14 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     figure.update_xaxes(title="Predicted risk", row=len(models), col=1)
     alt = f"Distribution of predicted risks. {'; '.join(said)}."
     return _finish(figure, alt, height=140 + 170 * len(models))
+
+
+def _parts(scores: pd.DataFrame) -> list[tuple[npt.NDArray[np.bool_], str, str]]:
+    """The patients whose bars have one colour: all of them where no outcome is given."""
+    if "event" not in scores:
+        return [(np.ones(len(scores), dtype=bool), "Patients", BLUE)]
+    event = checks.outcomes("event", scores["event"])
+    return [(~event, "No event", BLUE), (event, "Event", VERMILION)]
 
 
 def _empty(table: pd.DataFrame, needed: Iterable[str], name: str) -> bool:

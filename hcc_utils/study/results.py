@@ -53,7 +53,7 @@ _DEVELOPMENT: dict[str, tuple[str, ...]] = {
 _VALIDATION: dict[str, tuple[str, ...]] = {"06_survival": ("export.json",)}
 
 
-def files(stage: str, centre: str) -> tuple[str, ...]:
+def files(stage: str, centre: str, *, bundle: str = "") -> tuple[str, ...]:
     """
     The files that a stage writes for a centre: every file has one writer.
 
@@ -63,6 +63,8 @@ def files(stage: str, centre: str) -> tuple[str, ...]:
         A notebook's name, such as ``01_cohort``.
     centre : str
         ``development``, ``pooled`` or a validation centre.
+    bundle : str, optional
+        The frozen bundle that the stage was given: development then hands on nothing new.
 
     Returns
     -------
@@ -70,7 +72,10 @@ def files(stage: str, centre: str) -> tuple[str, ...]:
         Names in the centre's results folder.
     """
     checks.one_of("stage", stage, STAGES)
-    more = _DEVELOPMENT if centre == "development" else _VALIDATION
+    if centre == "development":
+        more = {} if bundle else _DEVELOPMENT
+    else:
+        more = _VALIDATION
     return _WRITES[stage] + more.get(stage, ())
 
 
