@@ -13,6 +13,8 @@ from hcc_utils import checks
 from hcc_utils.orchestration import book, book_pages
 from hcc_utils.study import results
 
+MODELS = ["cs", "d", "csd"]
+
 
 @pytest.fixture(scope="module")
 def study() -> Path:
@@ -46,6 +48,54 @@ def test_every_printed_sheet_is_stamped(study):
     style = (study / "book" / "_static" / "hcc_stamp.css").read_text("utf-8")
     assert f'@top-center {{ content: "{book.SYNTHETIC_STAMP}"' in style
     assert "hcc_stamp.css" in page(study, "index")
+
+
+@pytest.fixture(scope="module")
+def other(tmp_path_factory) -> Path:
+    """The sample with another endpoint, without the published models and one chapter."""
+    folder = tmp_path_factory.mktemp("other") / "sample"
+    sample_study.write(folder, run=False)
+    study = sample_study.manifest(
+        folder,
+        endpoint="progression",
+        endpoint_note="A surrogate: it stands for what was not recorded.",
+        citation="Somebody. A collection. 2021.",
+        synthetic=False,
+        public=True,
+        models_left_out={"cs": "no capsule", "d": "no outlines", "csd": "neither"},
+        chapters_left_out={"07_pooled": "one centre"},
+    )
+    book.build(folder, study)
+    return folder
+
+
+def test_a_study_of_another_endpoint_never_speaks_of_the_paper_s(other):
+    """Neither its pages nor what its search finds."""
+    found = [*pages(other), other / "book" / "searchindex.js"]
+    said = [path.name for path in found if "aggressive" in path.read_text("utf-8").lower()]
+    assert said == []
+
+
+def test_a_study_says_its_endpoint_s_limits_and_whom_to_cite(other):
+    for words in ("A surrogate: it stands", "Somebody. A collection."):
+        assert words in page(other, "index")
+        assert words in page(other, "data")
+
+
+def test_a_study_says_which_models_and_chapters_it_cannot_make(other):
+    for name in ("index", "data", "centres/development"):
+        assert "no capsule" in page(other, name)
+        assert "07_pooled" in page(other, name)
+
+
+def test_a_public_collection_is_stamped_as_one(other):
+    assert book.PUBLIC_STAMP in page(other, "index")
+    assert book.INTERNAL_STAMP not in page(other, "index")
+
+
+def test_the_paper_s_question_keeps_its_pages(study):
+    assert "Aggressive progression" in page(study, "index")
+    assert (study / "book" / "paper.html").is_file()
 
 
 def test_no_page_asks_the_network(study):
@@ -107,14 +157,15 @@ def test_real_data_without_a_network_chapter(changed):
 def test_few_events_stay_off_the_front_page(changed):
     table = results.read_table(changed / "hospital_c" / "metrics.csv")
     results.write_table(table.assign(events=9), changed / "hospital_c" / "metrics.csv")
-    assert book_pages.auc_cells(changed / "hospital_c") == "9 of 96 | — | — | —"
+    assert book_pages.auc_cells(changed / "hospital_c", MODELS) == "9 of 96 | — | — | —"
 
 
 def test_scores_of_fitted_patients_stay_off_the_front_page(changed):
     table = results.read_table(changed / "development" / "metrics.csv")
     table.loc[table["model"] == "csd", "origin"] = "stacked"
     results.write_table(table, changed / "development" / "metrics.csv")
-    assert book_pages.auc_cells(changed / "development").endswith("0.75 (0.64 to 0.83) | —")
+    cells = book_pages.auc_cells(changed / "development", MODELS)
+    assert cells.endswith("0.75 (0.64 to 0.83) | —")
 
 
 def spoil(tables: Path, stage: str, **cell: object) -> None:

@@ -153,7 +153,7 @@ def folder(tmp_path, development, developed):
     ).write(here.path)
     scores.write(here.own("scores.csv"))
     protocol.hand_on(models.to_dict(), here, "models.json")
-    results.write_json(protocol.ranges_of(scores), here.path / "ranges.json")
+    results.write_json(protocol.ranges_of(here, models, scores), here.path / "ranges.json")
     results.write_table(patients, here.path / "patients.csv")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, here.path / CURVES)
@@ -166,7 +166,8 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     bundle = str(folder.path.parent / "bundle")
     assert protocol.models_of(folder, bundle=bundle) == models
     assert protocol.models_of(folder) == models
-    assert protocol.ranges_of(scores, bundle=bundle) == protocol.ranges_of(scores)
+    drawn = protocol.ranges_of(folder, models, scores)
+    assert protocol.ranges_of(folder, models, scores, bundle=bundle) == drawn
     assert (folder.path.parent / "bundle" / CURVES).is_file()
 
 
@@ -189,9 +190,9 @@ def test_without_scores_groups_are_child_pugh_classes(folder):
     assert set(protocol.risk_groups(folder)["group"]) == {"Child-Pugh A", "Child-Pugh B"}
 
 
-def test_the_nomogram_s_scales_hide_single_patients(developed):
+def test_the_nomogram_s_scales_hide_single_patients(folder, developed):
     """Its ends are percentiles: fewer than 6 % of patients lie beyond each."""
-    low, high = protocol.ranges_of(developed[1])["cs"]
+    low, high = protocol.ranges_of(folder, *developed)["cs"]
     score = developed[1].only(model="cs").table["score"]
     assert 0 < (score < low).mean() < 0.06
     assert 0 < (score > high).mean() < 0.06

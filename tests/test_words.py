@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -120,16 +122,55 @@ def test_survival_is_said_by_group():
     assert words.survival(summary) == "- **Death**: high: 3 of 4; low: 1 of 6. Log-rank p = 0.030."
 
 
-def test_criteria_that_excluded_nobody_are_listed():
+def test_each_criterion_is_counted_or_says_why_not():
     table = pd.DataFrame(
-        {
-            "centre": ["a", "a", "a", "b", "b", "b"],
-            "step": ["screened", "x", "y"] * 2,
-            "reason": ["screened", "no CT", "spread (not recorded: not applied)"] * 2,
-            "excluded": [0, 0, 0, 0, 1, 0],
-        }
+        {"rule": ["x", "y"], "reason": ["no CT", "spread (not recorded: not applied)"]}
     )
-    assert words.flow(table) == "Nobody left for:\n\n- spread (not recorded: not applied)"
+    table["failing"] = pd.array([2, None], dtype="Int64")
+    shown = words.criteria(table, screened=9)["patients"]
+    assert shown["No CT"] == "2 of 9"
+    assert shown["Spread (not recorded: not applied)"] == ""
+
+
+def test_those_who_come_back_are_said():
+    """Nine screened, three left by a lifted rule and came back; four of nine had the event."""
+    study = SimpleNamespace(endpoint="death", endpoint_note="A surrogate.")
+    flow = pd.DataFrame(
+        {"step": ["screened", "x", "come_back"], "excluded": [0, 3, -3], "remaining": [9, 6, 9]}
+    )
+    everybody = pd.DataFrame({"death": [True] * 4 + [False] * 5})
+    said = words.cohort(everybody, everybody, flow, study)
+    assert "3 left by the paper's criteria, 3 of whom come back" in said
+    assert "**9** stayed; **4** of them (44%) had the event (death)" in said
+    assert said.endswith("A surrogate.")
+
+
+def test_an_empty_table_says_why():
+    empty = pd.DataFrame(columns=["metric", "apparent", "optimism", "corrected", "low", "high"])
+    assert "No fit was bootstrapped here" in words.optimism(empty)._repr_html_()
+
+
+def test_optimism_is_taken_off():
+    row = {"metric": "auc", "apparent": 0.7, "optimism": 0.05, "corrected": 0.65}
+    shown = words.optimism(pd.DataFrame([{**row, "low": 0.5, "high": 0.75}]))
+    assert shown.loc["AUC"].tolist() == ["0.700", "0.050", "0.650 (0.500 to 0.750)"]
+
+
+def test_each_coding_has_its_words():
+    rows = [{"coding": c, "auc": 0.6, "low": 0.5, "high": 0.7} for c in words.CODINGS]
+    assert list(words.auc_by_coding(pd.DataFrame(rows)).index) == list(words.CODINGS.values())
+
+
+def test_few_events_are_said_for_a_clinical_model_alone():
+    """Two of three with the event within 12 months, one factor; a fourth patient is not scored."""
+    frozen = SimpleNamespace(combined=None, clinical=SimpleNamespace(terms={"hbv": 1.0}))
+    table = pd.DataFrame({"event": [True, True, False], "horizon_months": [12] * 3})
+    patients = pd.DataFrame({"progression": [True, True, False, True]})
+    said = words.support(SimpleNamespace(table=table), patients, "progression", frozen)
+    assert "Of 4 patients 3 had progression at any time; in 2 of 3" in said
+    assert "1 patient(s) are left out" in said
+    assert "2 events for 1 factors are 2 a factor" in said
+    assert words.support(None, patients, "progression", SimpleNamespace(combined=1)) == ""
 
 
 def test_missing_values_are_said_as_shares():

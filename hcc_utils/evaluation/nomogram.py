@@ -162,8 +162,7 @@ def _axis(
         known = vocabulary.VARIABLES[name].levels if name in vocabulary.VARIABLES else ()
         others = [level for level in known if level not in given] or [_OTHER_LEVEL]
         return pd.Series([*others[:1], *given], dtype=object)
-    flag = name in vocabulary.VARIABLES and vocabulary.VARIABLES[name].kind == "flag"
-    if flag and ranges.get(name, (0, 1)) == (0, 1):
+    if vocabulary.is_flag(name) and ranges.get(name, (0, 1)) == (0, 1):
         return pd.Series([0.0, 1.0], dtype=object)
     if name not in ranges:
         raise checks.InputError(f"ranges lacks {name!r}{checks.nearest(name, ranges)}.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,24 +12,28 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.models import clinical, combined, record
+from hcc_utils.evaluation.nomogram import Nomogram, nomogram
+from hcc_utils.models import clinical, combined, folds, record
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
-from hcc_utils.study import results
+from hcc_utils.study import cohort, results
+from hcc_utils.study.manifest import ClinicalPlan, Manifest
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
-from hcc_utils.study.vocabulary import MODELS
 
 Ranges = dict[str, tuple[float, float]]
+_OPTIMISM = ["metric", "apparent", "optimism", "corrected", "low", "high"]
+_CODINGS = ["coding", "auc", "low", "high"]
+_PUBLISHED = ("cs", "d", "csd")
 _SHOWN = (5, 95)  # percentiles of a scale: the ends would be single patients
 
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Models CS and CSD with each model's threshold, frozen."""
+    """Models CS and CSD, or a clinical model alone, with each model's threshold, frozen."""
 
     clinical: ClinicalModel
-    combined: CombinedModel
+    combined: CombinedModel | None
     thresholds: dict[str, float]
 
     def to_dict(self) -> dict[str, Any]:
@@ -60,9 +64,34 @@ class Models:
         """
         return cls(
             clinical=ClinicalModel.from_dict(content["clinical"]),
-            combined=CombinedModel.from_dict(content["combined"]),
+            combined=content["combined"] and CombinedModel.from_dict(content["combined"]),
             thresholds=content["thresholds"],
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Developed:
+    """
+    The models of a centre, its patients' scores, and what a bootstrap says of the fit.
+
+    Parameters
+    ----------
+    models : Models
+        Those behind the scores.
+    scores : Scores
+        Each with its origin.
+    optimism : pandas.DataFrame
+        ``metric``, ``apparent``, ``optimism``, ``corrected``, ``low``, ``high``; no row where
+        nothing was bootstrapped.
+    codings : pandas.DataFrame
+        ``coding``, ``auc``, ``low``, ``high``: the AUC at the horizon under each way to count
+        deaths without the event; no row for a model without a horizon.
+    """
+
+    models: Models
+    scores: Scores
+    optimism: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_OPTIMISM))
+    codings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_CODINGS))
 
 
 def develop(
@@ -99,7 +128,7 @@ def develop(
     else:
         csd = combined.nested(_outer_folds(patients, cs, d, inner, endpoint))
     scores = cs + combined.recalibrated(d) + csd
-    thresholds = {model: combined.threshold(scores.only(model=model)) for model in MODELS}
+    thresholds = {model: combined.threshold(scores.only(model=model)) for model in _PUBLISHED}
     final = clinical.fit(patients, endpoint)
     return Models(clinical=final, combined=csd_model, thresholds=thresholds), scores
 
@@ -125,6 +154,7 @@ def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> S
         Models CS, D and CSD, origin ``external``.
     """
     d.require("external", use="be given to frozen models")
+    csd = _combined(models)
     patients = _in_order(patients, d)
     cs = Scores.of(
         patients,
@@ -134,36 +164,92 @@ def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> S
         risk=models.clinical.risk(patients),
         event=endpoint,
     )
-    risks = models.combined.recalibration.apply(d)
-    return cs + risks + models.combined.predict(cs, d)
+    return cs + csd.recalibration.apply(d) + csd.predict(cs, d)
 
 
-def at_centre(here: Folder, endpoint: str, *, bundle: str = "") -> tuple[Models, Scores]:
+def prespecified(patients: pd.DataFrame, plan: ClinicalPlan, endpoint: str, seed: int) -> Developed:
+    """
+    A clinical model of factors named before any fit, with its patients' out-of-fold scores.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        Development's patients, one row each.
+    plan : ClinicalPlan
+        The factors, and the horizon within which the endpoint counts.
+    endpoint : str
+        The outcome's column.
+    seed : int
+        Draws the folds and the bootstrap.
+
+    Returns
+    -------
+    Developed
+        Of the patients whose status at the horizon is known.
+    """
+    from hcc_utils.evaluation import horizon
+    from hcc_utils.models import prespecified as penalised
+
+    outcome = f"{endpoint}_by_{plan.horizon_months}_months"
+    status = horizon.status_at(patients, endpoint, plan.horizon_months)
+    known = patients.assign(**{outcome: status})[status.notna()].reset_index(drop=True)
+    fold = folds.assign(known, seed=seed, event=outcome)
+    scores = penalised.cross_fit(known, fold, outcome, plan.factors, plan.horizon_months)
+    models = Models(
+        clinical=penalised.fit(known, outcome, plan.factors),
+        combined=None,
+        thresholds={"clinical": combined.threshold(scores)},
+    )
+    return Developed(
+        models=models,
+        scores=scores,
+        optimism=penalised.optimism(known, outcome, plan.factors, seed=seed),
+        codings=_auc_by_coding(known, scores, plan.horizon_months, endpoint, seed),
+    )
+
+
+def _auc_by_coding(
+    patients: pd.DataFrame, scores: Scores, months: int, endpoint: str, seed: int
+) -> pd.DataFrame:
+    """The AUC at the horizon under each way to count deaths without the event."""
+    from hcc_utils.evaluation import horizon
+
+    risk = scores.table.set_index("patient_id")["risk"].reindex(patients["patient_id"])
+    rows = []
+    for coding, first in horizon.codings(patients, endpoint).items():
+        area = horizon.auc_at(first["months"], first["cause"], risk, months, seed=seed)
+        rows.append({"coding": coding, "auc": area.auc, "low": area.low, "high": area.high})
+    return pd.DataFrame(rows)
+
+
+def at_centre(study: Manifest, here: Folder, *, bundle: str = "") -> Developed:
     """
     The models and the scores of one centre: developed there, or frozen and applied.
 
     Parameters
     ----------
+    study : Manifest
+        Its endpoint, and its clinical model where it has one in place of the published three.
     here : Folder
-        The centre's results: ``patients.csv`` and ``scores_d.csv``.
-    endpoint : str
-        The outcome's column.
+        The centre's results: ``patients.csv`` and, but for a clinical model, ``scores_d.csv``.
     bundle : str, optional
         The frozen bundle's folder; without it the models are developed.
 
     Returns
     -------
-    models : Models
-        Those behind the scores.
-    scores : Scores
-        Of the patients that have slices.
+    Developed
+        Models, and scores of the patients whom they could score.
     """
     patients = here.read("patients.csv")
+    if study.clinical_model is not None:
+        return prespecified(patients, study.clinical_model, study.endpoint, study.seed)
     d = Scores.read(here.path / "scores_d.csv")
     if bundle:
         models = models_of(here, bundle=bundle)
-        return models, apply(models, patients, d, endpoint)
-    return develop(patients, d, here.read("inner_scores_d.csv"), endpoint)
+        return Developed(models=models, scores=apply(models, patients, d, study.endpoint))
+    inner = here.read("inner_scores_d.csv")
+    models, scores = develop(patients, d, inner, study.endpoint)
+    return Developed(models=models, scores=scores)
 
 
 def models_of(here: Folder, *, bundle: str = "") -> Models:
@@ -187,12 +273,16 @@ def models_of(here: Folder, *, bundle: str = "") -> Models:
     return Models.from_dict(here.read_json("models.json"))
 
 
-def ranges_of(scores: Scores, *, bundle: str = "") -> Ranges:
+def ranges_of(here: Folder, models: Models, scores: Scores, *, bundle: str = "") -> Ranges:
     """
     What the nomogram's scales cover: the 5th to the 95th percentile of development.
 
     Parameters
     ----------
+    here : Folder
+        The centre's results; a clinical model's factors are read from ``patients.csv``.
+    models : Models
+        Those to be drawn.
     scores : Scores
         Development's, used where there is no bundle.
     bundle : str, optional
@@ -201,14 +291,48 @@ def ranges_of(scores: Scores, *, bundle: str = "") -> Ranges:
     Returns
     -------
     dict of str to tuple of float
-        For ``cs`` the score, for ``d`` the log odds of the risk: lowest and highest.
+        By predictor: lowest and highest. For Model CSD these are ``cs``, the score of Model CS,
+        and ``d``, the log odds of Model D's risk; for a clinical model its factors.
     """
     if bundle:
         return {name: (low, high) for name, (low, high) in record.read(bundle)["ranges"].items()}
+    if models.combined is None:
+        factors = cohort.with_derived(here.read("patients.csv"))
+        numbers = [term for term in models.clinical.terms if term in factors]  # no level's term
+        return {name: _shown(factors[name].dropna().astype(float)) for name in numbers}
     score = scores.only(model="cs").table["score"]
     risk = scores.only(model="d").table["risk"].clip(1e-6, 1 - 1e-6)
-    shown = {"cs": score, "d": np.log(risk / (1 - risk))}
-    return {name: tuple(np.percentile(values, _SHOWN).tolist()) for name, values in shown.items()}
+    return {"cs": _shown(score), "d": _shown(np.log(risk / (1 - risk)))}
+
+
+def nomogram_of(models: Models, ranges: Ranges) -> Nomogram:
+    """
+    The nomogram of Model CSD, or of the clinical model in its place.
+
+    Parameters
+    ----------
+    models : Models
+        Frozen.
+    ranges : dict of str to tuple of float
+        As `ranges_of` gives them.
+
+    Returns
+    -------
+    Nomogram
+        Points by predictor, and from total points to the risk.
+    """
+    if models.combined is None:
+        return nomogram(models.clinical.intercept, models.clinical.terms, ranges)
+    terms = {"cs": models.combined.cs, "d": models.combined.d}
+    return nomogram(models.combined.intercept, terms, ranges)
+
+
+def _shown(values: pd.Series) -> tuple[float, float]:
+    """The ends of a scale: a flag's two values, else percentiles, which are no patient's own."""
+    if set(values) <= {0.0, 1.0}:
+        return 0.0, 1.0
+    low, high = np.percentile(values, _SHOWN)
+    return float(low), float(high)
 
 
 def risk_groups(here: Folder, *, bundle: str = "") -> pd.DataFrame:
@@ -279,6 +403,16 @@ def freeze(development: Path, folder: Path) -> None:
         baseline={"patients": len(patients)},
     ).write(folder)
     results.write_table(results.read_table(development / record.CURVES), folder / record.CURVES)
+
+
+def _combined(models: Models) -> CombinedModel:
+    """Model CSD, where there is one."""
+    if models.combined is None:
+        raise checks.InputError(
+            "a clinical model alone cannot be applied to another centre in this version; "
+            "develop Models CS, D and CSD."
+        )
+    return models.combined
 
 
 def _in_order(patients: pd.DataFrame, d: Scores) -> pd.DataFrame:

@@ -17,7 +17,7 @@ import yaml
 
 from hcc_utils import checks
 from hcc_utils.orchestration import assets, book_pages
-from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED
+from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
 from hcc_utils.presentation import explorer, figures
 from hcc_utils.presentation.sphinx_extension import PLOTLY
 from hcc_utils.study import results
@@ -25,6 +25,7 @@ from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.progress import say
 
 SYNTHETIC_STAMP = "Synthetic data: no clinical meaning"
+PUBLIC_STAMP = "Made from a public, de-identified collection. Not a medical device."
 INTERNAL_STAMP = "Made from real patients: stays in this hospital. Not a medical device."
 
 _FIGURES = [
@@ -35,6 +36,7 @@ _FIGURES = [
     and not name.startswith("_")
 ]
 _DRAWS = re.compile(rf"\bfigures\.(?:{'|'.join(_FIGURES)})\(|\bexplorer\(")
+_PAPERS = "aggressive_pd"
 _HIDDEN_TAGS = {"parameters", "injected-parameters"}
 
 
@@ -74,7 +76,7 @@ def build(study_results: Path | str, manifest: Manifest, *, source: Path | None 
     say(f"book: {sum(map(len, chapters.values()))} chapters copied")
     _write_pages(pages, folder, manifest, chapters, refused)
     _write_config(pages, manifest)
-    _write_toc(pages, chapters, refused)
+    _write_toc(pages, manifest, chapters, refused)
     say("book: rendering the pages")
     _render(pages, folder / "book")
     say(f"book: {folder / 'book' / 'index.html'}")
@@ -96,7 +98,8 @@ def _verdicts(folder: Path, manifest: Manifest) -> tuple[list[str], dict[str, li
 
 def _chapters(folder: Path, manifest: Manifest, accepted: list[str]) -> dict[str, list[str]]:
     """The chapters of development, of each accepted centre and of the pooled page."""
-    *stages, pooled = (s for s in results.STAGES if s not in manifest.chapters_left_out)
+    missing_here = left_out(manifest, folder.parent)
+    *stages, pooled = (s for s in results.STAGES if s not in missing_here)
     if pooled != results.STAGES[-1]:
         stages.append(pooled)
     chapters = dict.fromkeys((DEVELOPMENT, *accepted), stages)
@@ -177,7 +180,8 @@ def _write_pages(
     """Write what is said of this study: front page, data page, and a page for each centre."""
     generated = {
         "generated/headline.md": book_pages.headline(folder, manifest, chapters, refused),
-        "generated/data.md": book_pages.data(manifest, refused),
+        "generated/data.md": book_pages.data(folder, manifest, refused),
+        **_fragments(pages, manifest),
     }
     for centre in (each for each in chapters if each != POOLED):
         text = book_pages.centre_page(folder / centre, manifest, chapters[centre])
@@ -188,6 +192,23 @@ def _write_pages(
     for name, text in generated.items():
         (pages / name).parent.mkdir(exist_ok=True)
         (pages / name).write_text(text + "\n", "utf-8")
+    own_data = pages / "own_data.md"
+    own_data.write_text(
+        own_data.read_text("utf-8").replace("@endpoint@", manifest.endpoint), "utf-8"
+    )
+
+
+def _fragments(pages: Path, manifest: Manifest) -> dict[str, str]:
+    """The parts of the fixed pages that depend on the study's question."""
+    found = sorted((pages / "fragments" / _question(manifest)).glob("*.md"))
+    texts = {f"generated/{path.name}": path.read_text("utf-8") for path in found}
+    shutil.rmtree(pages / "fragments")
+    return {name: text.replace("@title@", manifest.title) for name, text in texts.items()}
+
+
+def _question(manifest: Manifest) -> str:
+    """Whether a study asks the paper's question or another."""
+    return _PAPERS if manifest.endpoint == _PAPERS else "other"
 
 
 def _write_config(pages: Path, manifest: Manifest) -> None:
@@ -195,12 +216,15 @@ def _write_config(pages: Path, manifest: Manifest) -> None:
     path = pages / "_config.yml"
     config = yaml.safe_load(path.read_text("utf-8"))
     config["title"] = manifest.title
-    stamp = SYNTHETIC_STAMP if manifest.synthetic else INTERNAL_STAMP
+    real = PUBLIC_STAMP if manifest.public else INTERNAL_STAMP
+    stamp = SYNTHETIC_STAMP if manifest.synthetic else real
     config["sphinx"]["config"]["hcc_stamp"] = stamp
     path.write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), "utf-8")
 
 
-def _write_toc(pages: Path, chapters: dict[str, list[str]], refused: dict[str, list[str]]) -> None:
+def _write_toc(
+    pages: Path, manifest: Manifest, chapters: dict[str, list[str]], refused: dict[str, list[str]]
+) -> None:
     """Write the table of contents: the study's parts, then the fixed ones."""
     path = pages / "_toc.yml"
     toc = yaml.safe_load(path.read_text("utf-8"))
@@ -210,6 +234,8 @@ def _write_toc(pages: Path, chapters: dict[str, list[str]], refused: dict[str, l
     parts.append(("Together", [{"file": f"{POOLED}/{s}"} for s in chapters.get(POOLED, [])]))
     parts.append(("Refused", [{"file": f"centres/{centre}"} for centre in refused]))
     study = [{"caption": caption, "chapters": files} for caption, files in parts if files]
+    for part in toc["parts"] if _question(manifest) == "other" else ():
+        part["chapters"] = [page for page in part["chapters"] if page["file"] != "paper"]
     toc["parts"] = study + toc["parts"]
     path.write_text(yaml.safe_dump(toc, sort_keys=False), "utf-8")
 

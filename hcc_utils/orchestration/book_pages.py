@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED
+from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
 from hcc_utils.presentation import figures
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
@@ -53,14 +53,17 @@ def headline(
     lines = [f"**This book's study: {_plain(manifest.title)}.**", ""]
     if manifest.synthetic:
         lines += ["Its patients are synthetic: no number here has a clinical meaning.", ""]
+    for said in (manifest.endpoint_note, manifest.citation):
+        lines += [_plain(said), ""] if said else []
+    models = _models(manifest)
     rows = [
         f"| {{doc}}`{_plain(_title(manifest, centre))} <centres/{centre}>` | {cells} |"
         for centre in chapters
         if centre != POOLED
-        for cells in [auc_cells(folder / centre)]
+        for cells in [auc_cells(folder / centre, models)]
         if cells
     ]
-    pooled = _pooled_cells(folder / POOLED / "pooled.csv") if POOLED in chapters else ""
+    pooled = _pooled_cells(folder / POOLED / "pooled.csv", models) if POOLED in chapters else ""
     if pooled:
         rows.append(f"| {{doc}}`Validation, pooled <{POOLED}/{results.STAGES[-1]}>` | {pooled} |")
     if rows:
@@ -68,8 +71,8 @@ def headline(
             "## First numbers",
             _HEADLINE_WORDS,
             "",
-            f"| | events | {' | '.join(MODELS.values())} |",
-            "|---|---|" + "---|" * len(MODELS),
+            f"| | events | {' | '.join(map(label, models))} |",
+            "|---|---|" + "---|" * len(models),
             *rows,
             "",
             _DASH_WORDS,
@@ -77,10 +80,17 @@ def headline(
     if refused:
         names = ", ".join(f"{{doc}}`{_plain(_title(manifest, c))} <centres/{c}>`" for c in refused)
         lines += ["", f"Refused, with the reasons on their pages: {names}."]
+    lines += _left_out(manifest, folder)
     return "\n".join(lines)
 
 
-def auc_cells(tables: Path) -> str:
+def _models(manifest: Manifest) -> list[str]:
+    """The models of a study: those that it does not leave out, or its clinical model."""
+    published = [name for name in MODELS if name not in {"clinical", *manifest.models_left_out}]
+    return published if manifest.clinical_model is None else ["clinical"]
+
+
+def auc_cells(tables: Path, models: list[str]) -> str:
     """
     A centre's events, patients and AUC for each model, as cells of a row.
 
@@ -88,6 +98,8 @@ def auc_cells(tables: Path) -> str:
     ----------
     tables : pathlib.Path
         ``results/<study>/<centre>``.
+    models : list of str
+        The study's.
 
     Returns
     -------
@@ -99,17 +111,17 @@ def auc_cells(tables: Path) -> str:
     rows = figures.headline_rows(results.read_table(tables / "metrics.csv"), "auc")
     if rows.empty:
         return ""
-    shown = [_auc(rows[rows["model"] == model]) for model in MODELS]
+    shown = [_auc(rows[rows["model"] == model]) for model in models]
     return f"{rows['events'].max():.0f} of {rows['n'].max():.0f} | {' | '.join(shown)}"
 
 
-def _pooled_cells(path: Path) -> str:
+def _pooled_cells(path: Path, models: list[str]) -> str:
     """The pooled AUC of each model, as cells of a row."""
     table = results.read_table(path)
     rows = table[(table["metric"] == "auc") & (table["centre"] == "pooled")]
     if rows.empty:
         return ""
-    shown = [_auc(rows[rows["model"] == model].assign(origin="external")) for model in MODELS]
+    shown = [_auc(rows[rows["model"] == model].assign(origin="external")) for model in models]
     return f"{rows['events'].max():.0f} of {rows['n'].max():.0f} | {' | '.join(shown)}"
 
 
@@ -125,12 +137,14 @@ def _auc(rows: pd.DataFrame) -> str:
     return f"{row['estimate']:.2f} ({row['low']:.2f} to {row['high']:.2f})"
 
 
-def data(manifest: Manifest, refused: dict[str, list[str]]) -> str:
+def data(folder: Path, manifest: Manifest, refused: dict[str, list[str]]) -> str:
     """
     What the manifest says of the study.
 
     Parameters
     ----------
+    folder : pathlib.Path
+        ``results/<study>``.
     manifest : Manifest
         The study.
     refused : dict of list of str
@@ -141,22 +155,28 @@ def data(manifest: Manifest, refused: dict[str, list[str]]) -> str:
     str
         MyST, included in the data page.
     """
+    said = {
+        "endpoint": label(manifest.endpoint).lower(),
+        "what it stands for": manifest.endpoint_note,
+        "time zero": manifest.time_zero,
+        "end of follow-up": manifest.censoring,
+        "protocol": manifest.protocol,
+        "seed": str(manifest.seed),
+        "ethics": manifest.ethics,
+        "funding": manifest.funding,
+        "cite": manifest.citation,
+    }
     kind = (
         "**synthetic**: no patient is behind any of it"
         if manifest.synthetic
-        else "from patients' records and CT"
+        else "from patients' records"
     )
     lines = [
         f"The study *{_plain(manifest.title)}* is {kind}.",
         "",
         "| | |",
         "|---|---|",
-        f"| endpoint | {label(manifest.endpoint).lower()} |",
-        f"| time zero | {manifest.time_zero} |",
-        f"| protocol | `{manifest.protocol}` |",
-        f"| seed | {manifest.seed} |",
-        f"| ethics | {_plain(manifest.ethics)} |",
-        f"| funding | {_plain(manifest.funding)} |",
+        *(f"| {name} | {_plain(words)} |" for name, words in said.items() if words),
         "",
         "| hospital | part | |",
         "|---|---|---|",
@@ -164,7 +184,7 @@ def data(manifest: Manifest, refused: dict[str, list[str]]) -> str:
     for name, centre in manifest.centres.items():
         remark = f"refused: {{doc}}`why <../centres/{name}>`" if name in refused else ""
         lines.append(f"| {_plain(centre.title)} | {centre.role} | {remark} |")
-    lines += _left_out(manifest)
+    lines += _left_out(manifest, folder)
     return "\n".join(lines)
 
 
@@ -194,11 +214,12 @@ def centre_page(tables: Path, manifest: Manifest, stages: list[str]) -> str:
     else:
         lines += ["These patients had no part in building the models.", ""]
     lines += _flow_words(tables / "flow.csv")
-    cells = auc_cells(tables)
+    models = _models(manifest)
+    cells = auc_cells(tables, models)
     if cells:
         lines += [
-            f"| events | {' | '.join(f'AUC, {name}' for name in MODELS.values())} |",
-            "|---|" + "---|" * len(MODELS),
+            f"| events | {' | '.join(f'AUC, {label(name)}' for name in models)} |",
+            "|---|" + "---|" * len(models),
             f"| {cells} |",
             "",
             "A dash stands where no estimate may stand in a headline; chapter 4 has them all.",
@@ -206,7 +227,7 @@ def centre_page(tables: Path, manifest: Manifest, stages: list[str]) -> str:
         ]
     lines += ["## Chapters", ""]
     lines += [f"- {{doc}}`../{centre}/{stage}`" for stage in stages]
-    lines += _left_out(manifest)
+    lines += _left_out(manifest, tables.parent)
     return "\n".join(lines)
 
 
@@ -247,14 +268,21 @@ def refused_page(title: str, problems: list[str]) -> str:
     )
 
 
-def _left_out(manifest: Manifest) -> list[str]:
-    """The chapters and criteria that this study leaves out, each with its reason."""
+def _left_out(manifest: Manifest, folder: Path) -> list[str]:
+    """The chapters, models and criteria that this study does without, each with its reason."""
+    reasons = {
+        "Chapters that this study cannot run": left_out(manifest, folder.parent),
+        "Models that it cannot make": {
+            label(name): why for name, why in manifest.models_left_out.items()
+        },
+        "Criteria that it does not apply": manifest.criteria_left_out,
+        "Criteria that it counts and then lifts": manifest.criteria_lifted,
+    }
     lines: list[str] = []
-    for what in ("chapters", "criteria"):
-        reasons = getattr(manifest, f"{what}_left_out").items()
-        if reasons:
-            lines += ["", f"Left out of this study ({what}):", ""]
-            lines += [f"- `{name}`: {_plain(why)}" for name, why in reasons]
+    for what, named in reasons.items():
+        if named:
+            lines += ["", f"{what}:", ""]
+            lines += [f"- **{_plain(name)}**: {_plain(why)}" for name, why in named.items()]
     return lines
 
 

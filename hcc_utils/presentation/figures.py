@@ -55,7 +55,7 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         A box for those who remain after each step at which somebody was left out or came back,
-        and one beside it for those. `words.flow` says the other criteria.
+        and one beside it for those. `words.criteria` says the others.
     """
     if _empty(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow"):
         return _nothing("Flow chart of patients")

@@ -36,10 +36,19 @@ NOTES: dict[str, str] = {
 }
 
 
+CODINGS: dict[str, str] = {
+    "censored": "no event: follow-up ends at the last visit",
+    "death_at_last_visit": "competing, placed at the last visit",
+    "followed_to_death": "competing, in the month of death",
+}
+
+
 class _Whole(pd.DataFrame):  # type: ignore[misc] # pandas carries no types
     """A table for reading, shown with all its rows and all their words."""
 
     def _repr_html_(self) -> str:
+        if self.empty:
+            return f"<p>{self.attrs.get('nothing', 'Nothing to show.')}</p>"
         with pd.option_context("display.max_colwidth", None):
             html: str = self.to_html(max_rows=None)
         return html
@@ -115,28 +124,56 @@ def table_one(table: pd.DataFrame) -> pd.DataFrame:
     return _Whole(text.set_index(["variable", "level"]))
 
 
-def flow(table: pd.DataFrame) -> str:
+def criteria(table: pd.DataFrame, screened: int) -> pd.DataFrame:
     """
-    The criteria that excluded nobody, each with the reason where it was not applied.
+    How many patients fail each criterion by itself, in a reader's words.
 
     Parameters
     ----------
     table : pandas.DataFrame
+        Rows of ``criteria.csv``.
+    screened : int
+        How many patients were screened.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by criterion; the words in brackets say why one was not applied.
+    """
+    failing = ["" if pd.isna(count) else f"{count} of {screened}" for count in table["failing"]]
+    reasons = [str(reason)[:1].upper() + str(reason)[1:] for reason in table["reason"]]
+    return _Whole({"patients": failing}, index=pd.Index(reasons, name="left out for"))
+
+
+def cohort(screened: pd.DataFrame, patients: pd.DataFrame, flow: pd.DataFrame, study: Any) -> str:
+    """
+    Who was screened, who stayed, and how many had the event, in sentences.
+
+    Parameters
+    ----------
+    screened, patients : pandas.DataFrame
+        One row a patient: everybody, and those who stay.
+    flow : pandas.DataFrame
         Rows of ``flow.csv``.
+    study : study.manifest.Manifest
+        Its endpoint, and what is to be known of it.
 
     Returns
     -------
     str
-        Markdown: what the flow chart leaves out.
+        Markdown.
     """
-    rules = table[table["step"] != "screened"]
-    excluded = rules.groupby("reason", sort=False)["excluded"].sum()
-    none = excluded.index[excluded == 0]
-    return (
-        "\n".join(["Nobody left for:", "", *(f"- {reason}" for reason in none)])
-        if len(none)
-        else ""
+    left = int(flow.loc[flow["excluded"] > 0, "excluded"].sum())
+    back = -int(flow.loc[flow["step"] == "come_back", "excluded"].sum())
+    events, n = int(patients[study.endpoint].sum()), len(patients)
+    moved = f"{left} left"
+    if back:
+        moved += f" by the paper's criteria, {back} of whom come back for this study's question"
+    said = (
+        f"Of {len(screened)} patients screened, {moved}, and **{n}** stayed; **{events}** of them "
+        f"({events / n:.0%}) had the event ({label(study.endpoint).lower()})."
     )
+    return f"{said}\n\n{study.endpoint_note}" if study.endpoint_note else said
 
 
 def missing(table: pd.DataFrame) -> pd.DataFrame:
@@ -233,6 +270,12 @@ def pooled(table: pd.DataFrame) -> pd.DataFrame:
     return _Whole(text)
 
 
+_SELECTED = (
+    "The intervals and p-values above ignore that its factors were selected on the same patients: "
+    "the intervals are too narrow, the p-values too small."
+)
+
+
 def models(frozen: Any) -> str:
     """
     What the models hold and how they came about.
@@ -240,7 +283,7 @@ def models(frozen: Any) -> str:
     Parameters
     ----------
     frozen : models.protocol.Models
-        Models CS and CSD with their thresholds.
+        Models CS and CSD, or a clinical model alone, with their thresholds.
 
     Returns
     -------
@@ -250,14 +293,125 @@ def models(frozen: Any) -> str:
     csd = frozen.combined
     factors = ", ".join(term(name) for name in frozen.clinical.terms) or "no factor"
     cuts = ", ".join(f"{label(model)} {cut:.2f}" for model, cut in frozen.thresholds.items())
-    said = (frozen.clinical.note, csd.note, csd.recalibration.note)
-    lines = [
-        f"- Model CS holds: {factors}.",
-        f"- Model CSD: log odds = {csd.intercept:.3f} + {_csd_terms(csd)}.",
+    if csd is None:
+        lines = [f"- The clinical model holds the factors named before any fit: {factors}."]
+        said: tuple[str, ...] = (frozen.clinical.note,)
+    else:
+        lines = [
+            f"- Model CS holds: {factors}." + (f" {_SELECTED}" if frozen.clinical.terms else ""),
+            f"- Model CSD: log odds = {csd.intercept:.3f} + {_csd_terms(csd)}.",
+        ]
+        said = (frozen.clinical.note, csd.note, csd.recalibration.note)
+    lines += [
         f"- Thresholds (Youden, in development): {cuts}.",
         *(f"- **Note:** {words}." for words in said if words),
     ]
     return "\n".join(lines)
+
+
+def support(scores: Any, patients: pd.DataFrame, endpoint: str, frozen: Any) -> str:
+    """
+    How many events the models were built on, and what so many can and cannot support.
+
+    Parameters
+    ----------
+    scores : study.scores.Scores
+        Of development's patients.
+    patients : pandas.DataFrame
+        Rows of ``patients.csv``.
+    endpoint : str
+        The outcome's column.
+    frozen : models.protocol.Models
+        The models.
+
+    Returns
+    -------
+    str
+        Markdown; nothing where no clinical model was built on its own.
+    """
+    if frozen.combined is not None:
+        return ""
+    table, terms = scores.table, len(frozen.clinical.terms)
+    events, months = int(table["event"].sum()), int(table["horizon_months"].iloc[0])
+    left = len(patients) - len(table)
+    name = label(endpoint).lower()
+    unknown = (
+        f" {left} patient(s) are left out: their last contact came before {months} months."
+        if left
+        else ""
+    )
+    return (
+        f"Of {len(patients)} patients {int(patients[endpoint].sum())} had {name} at any time; in "
+        f"{events} of {len(table)} it was recorded within {months} months, and that is what the "
+        f"model predicts. Who died, or was followed no further for it, without a record counts as "
+        f"without.{unknown}\n\n"
+        f"{events} events for {terms} factors are {events / terms:.0f} a factor. **That can "
+        f"support** a model whose factors were named beforehand and whose coefficients are drawn "
+        f"towards 0, and an AUC with a wide interval. **It cannot support** a choice among more "
+        f"factors, curved effects or interactions, a threshold to act upon, or a claim for another "
+        f"hospital: there was none to try it in."
+    )
+
+
+OPTIMISM: dict[str, str] = {
+    "auc": "AUC",
+    "calibration_slope": "Calibration slope",
+    "brier": "Brier score",
+    "scaled_brier": "Scaled Brier score",
+}
+
+
+def optimism(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What a bootstrap takes off the figures of a fit, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``optimism.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a figure. Without rows it says that no fit was bootstrapped here.
+    """
+    text = {
+        "on the patients of the fit": [f"{value:.3f}" for value in table["apparent"]],
+        "optimism": [f"{value:.3f}" for value in table["optimism"]],
+        "corrected (95 % interval)": [
+            interval(row.corrected, row.low, row.high) for row in table.itertuples()
+        ],
+    }
+    index = pd.Index([OPTIMISM.get(name, name) for name in table["metric"]], name="figure")
+    shown = _Whole(pd.DataFrame(text, index=index))
+    shown.attrs["nothing"] = (
+        "No fit was bootstrapped here: the scores of this chapter come from models that have not "
+        "seen their patients."
+    )
+    return shown
+
+
+def auc_by_coding(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The AUC at the horizon under each way to count deaths, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``horizon.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a coding. Without rows it says that the event has no horizon.
+    """
+    text = [interval(row.auc, row.low, row.high) for row in table.itertuples()]
+    index = pd.Index([CODINGS[name] for name in table["coding"]], name="deaths without the event")
+    shown = _Whole(pd.DataFrame({"AUC (95 % interval)": text}, index=index))
+    shown.attrs["nothing"] = (
+        "The event of this study's models has no horizon: it counts whenever it came."
+    )
+    return shown
 
 
 def metrics(table: pd.DataFrame) -> pd.DataFrame:

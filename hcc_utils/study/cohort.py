@@ -420,6 +420,25 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
     return pd.DataFrame(rows).reindex(columns=layout)
 
 
+def default_groupings(patients: pd.DataFrame, endpoint: str) -> tuple[str, ...]:
+    """
+    What Table 1 is divided by where a study does not say.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient, with ``centre``.
+    endpoint : str
+        The outcome's column.
+
+    Returns
+    -------
+    tuple of str
+        The hospital where there are several, else the endpoint.
+    """
+    return ("centre",) if len(set(patients["centre"])) > 1 else (endpoint,)
+
+
 _TABLE_ONE: tuple[str, ...] = (
     *(name for name in vocabulary.BASELINE if name not in ("afp_ng_ml", "lesion_count")),
     "lesion_band",

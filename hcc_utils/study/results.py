@@ -30,7 +30,15 @@ STAGES: tuple[str, ...] = (
 )
 
 _WRITES: dict[str, tuple[str, ...]] = {
-    "01_cohort": ("patients.csv", "flow.csv", "table_one.csv", "missing.csv"),
+    "01_cohort": (
+        "patients.csv",
+        "flow.csv",
+        "criteria.csv",
+        "table_one.csv",
+        "agreement.csv",
+        "limits_of_agreement.csv",
+        "missing.csv",
+    ),
     "02_preprocessing": (
         "inventory.csv",
         "slices.csv",
@@ -39,7 +47,14 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "preprocessing.json",
     ),
     "03_cnn": ("scores_d.csv",),
-    "04_comparison": ("scores.csv", "metrics.csv", "roc.csv", "calibration.csv"),
+    "04_comparison": (
+        "scores.csv",
+        "metrics.csv",
+        "roc.csv",
+        "calibration.csv",
+        "optimism.csv",
+        "horizon.csv",
+    ),
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
     "06_survival": ("survival.csv", "survival_summary.csv"),
     "07_pooled": ("pooled.csv",),
@@ -72,10 +87,9 @@ def files(stage: str, centre: str, *, bundle: str = "") -> tuple[str, ...]:
         Names in the centre's results folder.
     """
     checks.one_of("stage", stage, STAGES)
-    if centre == "development":
-        more = {} if bundle else _DEVELOPMENT
-    else:
-        more = _VALIDATION
+    if centre == "development" and bundle:
+        return _WRITES[stage]
+    more = _DEVELOPMENT if centre == "development" else _VALIDATION
     return _WRITES[stage] + more.get(stage, ())
 
 

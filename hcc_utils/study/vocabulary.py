@@ -150,6 +150,23 @@ MODELS: dict[str, str] = {
 AFP_BANDS: tuple[tuple[str, float], ...] = (("<25", 25), ("25-400", 400), (">400", float("inf")))
 
 
+def is_flag(name: str) -> bool:
+    """
+    Whether a variable or derived factor is true or false.
+
+    Parameters
+    ----------
+    name : str
+        Any name.
+
+    Returns
+    -------
+    bool
+        False for names that are not known.
+    """
+    return name == "child_pugh_b_or_c" or (name in VARIABLES and VARIABLES[name].kind == "flag")
+
+
 def at_baseline(name: str) -> bool:
     """
     Whether a variable is known before the first treatment.
