@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import nbformat
 import pytest
+import sample_study
 
 from hcc_utils.checks import InputError
 from hcc_utils.orchestration import assets, closure, execute
-from hcc_utils.orchestration.plan import Plan
+from hcc_utils.orchestration.plan import Plan, left_out
 from hcc_utils.study import results
 
 
@@ -126,3 +128,32 @@ def test_a_run_records_what_it_read_and_wrote(own_notebooks, tmp_path, capsys):
     assert run["outputs_sha256"] == dict.fromkeys(names, one)
     assert run["parameters"] == {"a": "2"}
     assert "hcc:   x · 01_cohort · half way" in capsys.readouterr().out
+
+
+BORROWS = plan(data={"development": ["a.csv"]}, borrowed_bundle="results/demo/bundle")
+
+
+def test_a_borrowed_bundle_reaches_the_network_of_development_alone():
+    assert BORROWS.parameters("development", "03_cnn")["bundle"] == "results/demo/bundle"
+    assert "results/demo/bundle/bundle.json" in BORROWS.inputs("development", "03_cnn")
+    for stage in ("02_preprocessing", "04_comparison", "06_survival"):
+        assert "bundle" not in BORROWS.parameters("development", stage)
+
+
+def test_a_clinical_model_waits_for_no_image():
+    alone = replace(BORROWS, models_need_images=False)
+    assert alone.inputs("development", "04_comparison") == [
+        "results/s/development/01_cohort.done.json"
+    ]
+
+
+def test_a_bundle_that_is_not_there_leaves_its_chapter_out_with_the_reason(tmp_path):
+    study = sample_study.manifest(tmp_path, demonstrate_with="demo")
+    assert "has not been run here" in left_out(study, tmp_path)["03_cnn"]
+    results.write_json({}, tmp_path / "demo" / "bundle" / "bundle.json")
+    assert left_out(study, tmp_path) == {}
+
+
+def test_a_stage_that_is_given_a_bundle_hands_no_network_on():
+    assert "network.safetensors" in results.files("03_cnn", "development")
+    assert results.files("03_cnn", "development", bundle="b") == ("scores_d.csv",)
