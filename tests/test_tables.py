@@ -343,6 +343,19 @@ def test_missing_file_is_named(tmp_path: Path) -> None:
         tables.read(study, "a")
 
 
+def test_missing_file_is_named_with_what_to_do(tmp_path: Path) -> None:
+    entry = small_study.centre(
+        "a", "development", source="Ask the registry for last year's export."
+    )
+    study = small_study.read(tmp_path, centres={"a": entry})
+    (tmp_path / "a" / "patients.csv").unlink()
+    with pytest.raises(Problems) as caught:
+        tables.read(study, "a")
+    assert caught.value.lines == [
+        "a/patients.csv: there is no such file. Ask the registry for last year's export."
+    ]
+
+
 def test_all_problems_are_listed(tmp_path: Path) -> None:
     """One bad cell in each of three rows and columns: three lines, in the table's order."""
     text = small_study.table("a").replace("61,1", "17,1").replace("48,2", "48,9")

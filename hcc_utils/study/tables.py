@@ -19,7 +19,7 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.checks import Problem, Problems
 from hcc_utils.study.codebook import Codebook, Column, is_number, plain
-from hcc_utils.study.manifest import Endpoint, Manifest
+from hcc_utils.study.manifest import Centre, Endpoint, Manifest
 
 PREDICTORS = ("diameter_mm", "cirrhosis", "capsule", "fusion_lesion", "nodule_in_nodule")
 
@@ -96,7 +96,7 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
     """
     codebook = Codebook.read(manifest.path(centre, "codebook"))
     given = manifest.centre(centre)
-    table = _Table.read(manifest.path(centre, "table"), given.table, given.sheet)
+    table = _Table.read(manifest.path(centre, "table"), given)
     reading = _Reading(table, codebook)
     needed = required(manifest)
     patients = pd.DataFrame({name: reading.values(name) for name in reading.there(needed)})
@@ -118,10 +118,11 @@ class _Table:
     cells: pd.DataFrame  # index: the line (csv) or row (xlsx) in the file
 
     @classmethod
-    def read(cls, path: Path, name: str, sheet: str | None) -> _Table:
+    def read(cls, path: Path, centre: Centre) -> _Table:
         """The cells of a file, without spaces around them; empty lines are passed over."""
+        name, sheet = centre.table, centre.sheet
         if not path.is_file():
-            raise Problems([Problem(name, "there is no such file")])
+            raise Problems([Problem(name, "there is no such file", remedy=centre.source or "")])
         content = path.read_bytes()
         if not content.strip():
             raise Problems([Problem(name, "the file is empty")])
