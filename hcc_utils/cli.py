@@ -137,6 +137,19 @@ def inventory(
     _screen.print(f"{len(table)} series ({counts}): {out}", markup=False, soft_wrap=True)
 
 
+@app.command(epilog="Example: hcc table asaur/hepatoCellular --out data/hepatocellular.csv")
+def table(
+    name: Annotated[str, typer.Argument(help="The R package and its table: package/table.")],
+    out: Annotated[Path, typer.Option(help="The table to write (CSV).")],
+) -> None:
+    """Write a public table of real patients to a file (needs the extra public-tables)."""
+    from hcc_utils.study import public_tables, results
+
+    rows = public_tables.read(name)
+    results.write_table(rows, out)
+    _screen.print(f"{len(rows)} rows: {out}", markup=False, soft_wrap=True)
+
+
 @app.command(epilog="Example: hcc book --manifest data_manifest.yaml")
 def book(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None:
     """Build the book again from notebooks that have run."""

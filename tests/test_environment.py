@@ -14,7 +14,9 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 RUNTIME = [Requirement(line) for line in PROJECT["dependencies"]]
-TESTING = [Requirement(line) for line in PROJECT["optional-dependencies"]["test"]]
+EXTRAS = PROJECT["optional-dependencies"]
+TESTING = [Requirement(line) for line in EXTRAS["test"]]
+TABLES = [Requirement(line) for line in EXTRAS["public-tables"]]
 
 
 def locked() -> dict[str, str]:
@@ -39,7 +41,9 @@ def conda_pip() -> list[str]:
 LOCK = locked()
 
 
-@pytest.mark.parametrize("wanted", [r for r in RUNTIME + TESTING if r.name != "torch"], ids=str)
+@pytest.mark.parametrize(
+    "wanted", [r for r in RUNTIME + TESTING + TABLES if r.name != "torch"], ids=str
+)
 def test_the_lock_satisfies_pyproject(wanted):
     assert wanted.specifier.contains(LOCK[canonicalize_name(wanted.name)])
 
@@ -57,7 +61,7 @@ def test_every_locked_package_has_a_hash():
 
 def test_conda_installs_what_the_lock_installs():
     pinned = {canonicalize_name(r.name): r for r in map(Requirement, conda_pip()[:-1])}
-    assert set(pinned) == {canonicalize_name(r.name) for r in RUNTIME}
+    assert set(pinned) == {canonicalize_name(r.name) for r in RUNTIME + TABLES}
     for name, requirement in pinned.items():
         assert requirement.specifier.contains(LOCK.get(name, "2.13.0")), name
 

@@ -43,7 +43,9 @@ def test_a_stable_name_takes_its_arguments_in_this_order(name, arguments):
     assert list(found.parameters)[: len(arguments.split())] == arguments.split()
 
 
-@pytest.mark.parametrize("command", ["demo", "inventory", "check", "run", "book", "version"])
+@pytest.mark.parametrize(
+    "command", ["demo", "inventory", "table", "check", "run", "book", "version"]
+)
 def test_each_command_helps(command):
     shown = CliRunner().invoke(cli.app, [command, "--help"])
     assert shown.exit_code == 0
