@@ -16,7 +16,7 @@ DEMO     := data/demo_$(PATIENTS)
 MANIFEST := $(DEMO)/data_manifest.yaml
 endif
 
-.PHONY: report test check bench lock clean setup
+.PHONY: report hepatocellular test check bench lock clean setup
 .DEFAULT_GOAL := report
 
 report: setup $(DEMO)/demo.json
@@ -26,6 +26,13 @@ report: setup $(DEMO)/demo.json
 $(DEMO)/demo.json: $(wildcard hcc_utils/demo/*.py) | setup
 	$(BIN)/hcc demo --out $(DEMO) --patients $(PATIENTS)
 	@touch $@
+
+# a second study, of real patients: a public table without images (studies/hepatocellular)
+hepatocellular: setup data/hepatocellular.csv
+	$(BIN)/hcc run --manifest studies/hepatocellular/manifest.yaml --cores $(CORES)
+
+data/hepatocellular.csv: | setup
+	$(BIN)/hcc table asaur/hepatoCellular --out $@
 
 test: setup
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -70,7 +77,7 @@ GPU_ONLY := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cubla
   nvidia-nvshmem-cu13 nvidia-nvtx
 
 lock:
-	uv pip compile pyproject.toml --extra test --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra test --extra public-tables --universal --python-version 3.11 --generate-hashes \
 	  --no-header --no-annotate --quiet --output-file requirements.lock \
 	  $(addprefix --no-emit-package ,$(GPU_ONLY))
 
