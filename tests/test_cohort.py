@@ -238,6 +238,51 @@ def test_a_single_group_is_described_without_a_test():
     assert table.loc[table["level"] == "male", "a"].item() == "1 (50%)"
 
 
+def test_a_group_of_one_is_described_without_spread_or_test():
+    """Class C is one patient, aged 68: no SD, no normality, no test of numbers."""
+    patients = pd.DataFrame(
+        {"child_pugh": ["A"] * 5 + ["C"], "age_years": [50, 51, 52, 53, 54, 68]}
+    )
+    row = cohort.table_one(patients, "child_pugh", ["age_years"]).iloc[1]
+    assert (row["A"], row["C"]) == ("52.00 (50-54)", "68.00 (68-68)")
+    assert row["test"] == "fewer than 2 in a group"
+    assert pd.isna(row["p_value"])
+
+
+@pytest.mark.parametrize("groups", [["a", "a", "b", "b"], ["a", "a", "b", "b", "c", "c"]], ids=len)
+@pytest.mark.parametrize(
+    ("name", "value"), [("age_years", 60.0), ("sex", "male"), ("sex", None)], ids=str
+)
+def test_one_value_for_everybody_is_not_tested(groups, name, value):
+    patients = pd.DataFrame({"g": groups, name: value})
+    table = cohort.table_one(patients, "g", [name])
+    assert table["test"].dropna().tolist() == ["nothing to compare"]
+    assert table[["statistic", "p_value"]].isna().all(axis=None)
+
+
+def test_tables_by_several_groupings_stand_one_below_the_other():
+    """Classes A and B, and beside them the flag's groups: three without, one with."""
+    patients = pd.DataFrame(
+        {"child_pugh": ["A", "A", "B", "B"], "hbv": [True, False, False, False], "sex": "male"}
+    )
+    table = cohort.tables_one(patients, ["child_pugh", "hbv"])
+    assert list(table.columns) == [
+        "by", "variable", "level", "A", "B", "False", "True", "test", "statistic", "p_value", "smd"
+    ]  # fmt: skip
+    for by in ("child_pugh", "hbv"):
+        alone = cohort.table_one(patients, by)
+        part = table[table["by"] == by].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part[list(alone)], alone, check_dtype=False)
+    first = table[table["variable"] == "n"].set_index("by")
+    assert first.loc["hbv", ["False", "True"]].tolist() == ["3", "1"]
+    assert first.loc["hbv", ["A", "B"]].isna().all()
+
+
+def test_a_table_by_nothing_is_refused():
+    with pytest.raises(InputError, match="at least one column"):
+        cohort.tables_one(pd.DataFrame({"sex": ["male"]}), [])
+
+
 def test_no_group_is_refused():
     with pytest.raises(InputError, match="no patient has a value"):
         cohort.table_one(pd.DataFrame({"g": [None], "sex": ["male"]}), "g", ["sex"])

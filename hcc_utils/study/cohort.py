@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -391,7 +391,8 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
         ``variable``, ``level``, one column a group, ``test``, ``statistic``, ``p_value``, ``smd``
         (standardised mean difference, two groups only). Numbers are mean ± SD where normal
         (Shapiro-Wilk p >= .05 in every group), else median (range). Missing is counted, never
-        tested. A single group is described without a test.
+        tested. A single group is described without a test, and so are numbers of which a group
+        has fewer than two.
 
     Raises
     ------
@@ -416,8 +417,39 @@ def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None)
     rows: list[dict[str, object]] = [{"variable": "n", "level": "", **first}]
     for name in wanted:
         rows += _describe(name, {group: part[name] for group, part in groups.items()})
-    layout = ["variable", "level", *groups, "test", "statistic", "p_value", "smd"]
-    return pd.DataFrame(rows).reindex(columns=layout)
+    return pd.DataFrame(rows).reindex(columns=[*_ROW, *groups, *_TESTED])
+
+
+def tables_one(patients: pd.DataFrame, groupings: Sequence[str]) -> pd.DataFrame:
+    """
+    Table 1 by several groupings, one below the other.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient, in the study's vocabulary.
+    groupings : sequence of str
+        The columns whose values are the groups, each in turn.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``by``, the grouping, in front of the columns of `table_one`. The groups of all groupings
+        stand side by side; a cell is missing where its group is not one of the row's grouping.
+
+    Raises
+    ------
+    InputError
+        If no grouping is given, or `table_one` refuses one.
+    """
+    if not groupings:
+        raise checks.InputError("groupings must name at least one column; it names none.")
+    tables = {by: table_one(patients, by) for by in groupings}
+    groups = dict.fromkeys(
+        name for table in tables.values() for name in table.columns.drop([*_ROW, *_TESTED])
+    )
+    rows = [{"by": by, **row} for by, table in tables.items() for row in table.to_dict("records")]
+    return pd.DataFrame(rows, columns=["by", *_ROW, *groups, *_TESTED])
 
 
 def default_groupings(patients: pd.DataFrame, endpoint: str) -> tuple[str, ...]:
@@ -439,6 +471,7 @@ def default_groupings(patients: pd.DataFrame, endpoint: str) -> tuple[str, ...]:
     return ("centre",) if len(set(patients["centre"])) > 1 else (endpoint,)
 
 
+_ROW, _TESTED = ("variable", "level"), ("test", "statistic", "p_value", "smd")
 _TABLE_ONE: tuple[str, ...] = (
     *(name for name in vocabulary.BASELINE if name not in ("afp_ng_ml", "lesion_count")),
     "lesion_band",
@@ -474,6 +507,7 @@ def _number_rows(name: str, known: dict[str, pd.Series]) -> list[dict[str, objec
 def _level_rows(name: str, known: dict[str, pd.Series]) -> list[dict[str, object]]:
     levels = _levels(name, known)
     counts = np.array([[int((v == level).sum()) for v in known.values()] for level in levels])
+    counts = counts.reshape(len(levels), len(known))  # where nothing is known, there is no level
     tested = _test_ordinal(counts) if _kind(name) == "ordinal" else _test_nominal(counts)
     rows: list[dict[str, object]] = [
         {"variable": name, "level": "", **tested, "smd": _smd_levels(counts)}
@@ -519,7 +553,11 @@ def _result(test: str, found: Iterable[float]) -> dict[str, object]:
 
 
 def _test_numbers(samples: list[np.ndarray], *, normal: bool) -> dict[str, object]:
-    if len(samples) < 2 or min(len(sample) for sample in samples) < 2:
+    if len(samples) < 2:
+        return {"test": "nothing to compare"}
+    if min(len(sample) for sample in samples) < 2:
+        return {"test": "fewer than 2 in a group"}
+    if np.ptp(np.concatenate(samples)) == 0:
         return {"test": "nothing to compare"}
     if len(samples) > 2:
         return (
