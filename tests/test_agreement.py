@@ -1,4 +1,4 @@
-"""Agreement of readers. R's values: oracles/agreement.json, made by agreement.R."""
+"""Agreement of readers. R's values: oracles/agreement.json and readers.json, made by their .R."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import pytest
 
 from hcc_utils.checks import InputError
 from hcc_utils.evaluation import agreement
+from hcc_utils.study import vocabulary
 
 ORACLES = Path(__file__).parent / "oracles"
 ORACLE = json.loads((ORACLES / "agreement.json").read_text())
 READINGS = pd.read_csv(ORACLES / "agreement_readings.csv")
+DIAMETERS = pd.read_csv(ORACLES / "readers.csv")
+DIAMETERS_IN_R = json.loads((ORACLES / "readers.json").read_text())
 CAPSULE = READINGS[["capsule_r1", "capsule_r2"]]
 ORDER = ["absent", "non_intact", "intact"]
 
@@ -116,3 +119,100 @@ def test_bad_kappa_input_is_named(ratings, given, message):
 def test_bad_icc_input_is_named(ratings, message):
     with pytest.raises(InputError, match=message):
         agreement.icc(ratings)
+
+
+def test_readers_of_numbers_match_r_on_the_patients_all_have_read():
+    found = agreement.readers(DIAMETERS)
+    expected = pd.DataFrame(DIAMETERS_IN_R["icc"])
+    assert found["statistic"].tolist() == ["icc2", "icc3"]
+    assert found["readers"].tolist() == [3, 3]
+    np.testing.assert_allclose(found[list(expected)], expected, rtol=1e-9)
+
+
+def test_limits_of_agreement_match_r_on_the_patients_both_have_read():
+    found = agreement.bland_altman(DIAMETERS)
+    expected = pd.DataFrame(DIAMETERS_IN_R["limits"])
+    assert found["pair"].tolist() == ["r1 - r2", "r1 - r3", "r2 - r3"]
+    np.testing.assert_allclose(found[list(expected)], expected, rtol=1e-9)
+
+
+def test_readers_of_levels_are_compared_by_kappa():
+    """Of the flag: agreed in 3 of 4, by chance in 1/2; the capsule's is R's."""
+    flag = {"mosaic_r1": [False, False, True, True], "mosaic_r2": [False, False, True, False]}
+    both = pd.concat([CAPSULE, pd.DataFrame(flag, dtype="boolean")], axis=1)
+    found = agreement.readers(both).set_index("variable")
+    assert set(found["statistic"]) == {"kappa"}
+    assert found["n"].to_dict() == {"capsule": 40, "mosaic": 4}
+    assert found.loc["mosaic", "estimate"] == pytest.approx(0.5)
+    assert found.loc["capsule", "estimate"] == pytest.approx(ORACLE["linear"]["plain"][0])
+
+
+def read_by(monkeypatch, variable, *readers):
+    """Let the vocabulary know a variable as each of these readers read it."""
+    for reader in readers:
+        known = vocabulary.VARIABLES[variable]
+        monkeypatch.setitem(vocabulary.VARIABLES, f"{variable}_{reader}", known)
+
+
+def test_a_near_miss_of_ordered_levels_counts_in_part(monkeypatch):
+    """Squared distances: 1/4 on average, 20/16 by chance; kappa 1 - (1/4) / (5/4)."""
+    read_by(monkeypatch, "child_pugh", "r1", "r2")
+    patients = pd.DataFrame({"child_pugh_r1": [*"AABC"], "child_pugh_r2": [*"ABBC"]})
+    row = agreement.readers(patients).iloc[0]
+    assert row["statistic"] == "weighted_kappa"
+    assert row["estimate"] == pytest.approx(0.8)
+
+
+def test_three_readers_of_levels_share_one_kappa(monkeypatch):
+    """Agreed pairs: 1, 1, 1/3 and 1/3, mean 2/3; half of the 12 readings are yes: chance 1/2."""
+    read_by(monkeypatch, "mosaic", "r3")
+    yes = {"r1": [1, 0, 1, 1], "r2": [1, 0, 1, 0], "r3": [1, 0, 0, 0]}
+    patients = pd.DataFrame({f"mosaic_{reader}": values for reader, values in yes.items()})
+    row = agreement.readers(patients.astype(bool).astype("boolean")).iloc[0]
+    assert (row["statistic"], row["readers"]) == ("fleiss_kappa", 3)
+    assert row["estimate"] == pytest.approx(1 / 3)
+    assert np.isnan(row["low"])
+
+
+def test_limits_worked_by_hand():
+    """Differences -1, 1, 3: bias 1, SD 2, limits 1 -/+ 3.92; t is 4.3027, 2 / sqrt(3) 1.1547."""
+    patients = pd.DataFrame({"recist_mm_r1": [9, 11, 13], "recist_mm_r2": [10, 10, 10]})
+    row = agreement.bland_altman(patients).iloc[0]
+    assert row[["bias", "sd"]].tolist() == [1, 2]
+    assert row[["lower", "upper"]].tolist() == pytest.approx([-2.92, 4.92])
+    assert row["bias_high"] - row["bias"] == pytest.approx(4.3027 * 1.1547, rel=1e-4)
+
+
+def test_differences_stand_in_the_order_of_their_means():
+    patients = pd.DataFrame({"recist_mm_r1": [30, 10, None], "recist_mm_r2": [20, 12, 5]})
+    found = agreement.differences(patients.assign(patient_id="p"))
+    assert found.to_numpy().tolist() == [
+        ["recist_mm", "r1 - r2", 11, -2], ["recist_mm", "r1 - r2", 25, 10]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "patients",
+    [
+        pytest.param({"patient_id": ["p", "q"]}, id="no reading"),
+        pytest.param({"recist_mm_r1": [1.0, 2.0]}, id="one reader"),
+        pytest.param(
+            {"enhancement_ratio_r1": [1.0], "enhancement_ratio_adjudicated": [1.0]},
+            id="adjudicated",
+        ),
+        pytest.param({"recist_mm_r1": [1.0], "recist_mm_r2": [None]}, id="nothing read"),
+    ],
+)
+def test_one_reader_alone_agrees_with_nobody(patients):
+    for table in (agreement.readers, agreement.bland_altman, agreement.differences):
+        found = table(pd.DataFrame(patients))
+        assert found.empty
+        assert {"variable"} < set(found)
+
+
+def test_readers_who_share_no_patient_have_no_estimate():
+    apart = pd.DataFrame({"recist_mm_r1": [1.0, np.nan], "recist_mm_r2": [np.nan, 2.0]})
+    assert agreement.readers(apart)[["estimate", "low", "high"]].isna().all(axis=None)
+    limits = agreement.bland_altman(apart)
+    assert limits["n"].tolist() == [0]
+    assert limits["bias"].isna().all()

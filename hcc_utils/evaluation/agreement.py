@@ -1,9 +1,11 @@
-"""How far readers agree: intraclass correlation of numbers, kappa of levels."""
+"""How far readers agree: intraclass correlation and differences of numbers, kappa of levels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,12 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
+from hcc_utils.study import vocabulary
 
 _WEIGHTS = {"linear": 1, "quadratic": 2}
+_READING = re.compile(r"(.+)_(r\d+)")  # such as capsule_r1; an adjudicated value is nobody's own
+_LIMITS = ("bias", "bias_low", "bias_high", "sd",
+           "lower", "lower_low", "lower_high", "upper", "upper_low", "upper_high")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,167 @@ def kappa(
     estimate, se = float(found.kappa), float(found.std_kappa)
     reach = intervals.quantile(level) * se
     return Kappa(estimate, se, estimate - reach, estimate + reach)
+
+
+def readers(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    How far readers agree on each variable that several of them read apart.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient, in the study's vocabulary: a reader's column is named after the
+        variable, such as ``capsule_r1``. What was adjudicated is no reading.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a variable and statistic: ``variable``, ``readers`` (how many), ``n`` (patients
+        whom all of them read), ``statistic``, ``estimate``, ``low``, ``high`` (95 %). Numbers
+        have ``icc2`` and ``icc3``; levels ``kappa``, ordered ones ``weighted_kappa`` (quadratic),
+        and those of three or more readers ``fleiss_kappa``, without an interval. An estimate is
+        missing where fewer than two patients were read by all, or all readings are one value.
+
+    References
+    ----------
+    .. [1] Shrout and Fleiss (1979), Psychological Bulletin 86:420-428.
+    .. [2] Fleiss (1971), Psychological Bulletin 76:378-382.
+    """
+    rows = [
+        (variable, readings.shape[1], len(complete), *row)
+        for variable, readings in _read_apart(patients).items()
+        for complete in [readings.dropna()]
+        for row in _agreed(_known(variable, readings), complete)
+    ]
+    layout = ["variable", "readers", "n", "statistic", "estimate", "low", "high"]
+    return pd.DataFrame(rows, columns=layout)
+
+
+def bland_altman(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    Bias and limits of agreement of each pair of readers, for every number that they read.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        As `readers` takes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a variable and pair: ``variable``, ``pair`` (such as "r1 - r2"), ``n`` (patients
+        whom both read), ``bias`` (the mean difference), ``sd`` of the differences, ``lower`` and
+        ``upper`` limit (bias -/+ 1.96 SD), in the variable's unit. The bias and each limit have
+        their 95 % interval in ``_low`` and ``_high``, by Student's t with n - 1 degrees of
+        freedom; the squared standard error of a limit is SD² (1 / n + 1.96² / (2 (n - 1))). All
+        are missing where both read fewer than two patients.
+
+    References
+    ----------
+    .. [1] Bland and Altman (1986), Lancet 327:307-310.
+    .. [2] Bland and Altman (1999), Statistical Methods in Medical Research 8:135-160.
+    """
+    rows = [
+        {"variable": variable, "pair": pair, "n": len(both), **_limits(both["difference"])}
+        for variable, pair, both in _pairs(patients)
+    ]
+    return pd.DataFrame(rows, columns=["variable", "pair", "n", *_LIMITS])
+
+
+def differences(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    Every patient's difference between two readers against the mean of the two.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        As `readers` takes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a variable, pair and patient whom both read: ``variable``, ``pair``, ``mean``,
+        ``difference`` (first less second), in the variable's unit. The rows rise with the mean,
+        so that their order tells nothing of the patients'.
+    """
+    rows = [
+        (variable, pair, *row)
+        for variable, pair, both in _pairs(patients)
+        for row in both.itertuples(index=False)
+    ]
+    return pd.DataFrame(rows, columns=["variable", "pair", "mean", "difference"])
+
+
+def _read_apart(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Each variable that two readers or more read, with a column a reader."""
+    found: dict[str, dict[str, pd.Series]] = {}
+    for name in vocabulary.VARIABLES:
+        reading = _READING.fullmatch(name)
+        if reading and name in patients and patients[name].notna().any():
+            found.setdefault(reading[1], {})[reading[2]] = patients[name]
+    return {name: pd.DataFrame(columns) for name, columns in found.items() if len(columns) > 1}
+
+
+def _known(variable: str, readings: pd.DataFrame) -> vocabulary.Variable:
+    """The vocabulary's word on a reading; it is the same for every reader."""
+    return vocabulary.VARIABLES[f"{variable}_{readings.columns[0]}"]
+
+
+def _agreed(
+    variable: vocabulary.Variable, readings: pd.DataFrame
+) -> list[tuple[str, float, float, float]]:
+    """The statistics that fit the variable's kind, each with its interval."""
+    if variable.kind == "number":
+        if len(readings) < 2:
+            return [(kind, np.nan, np.nan, np.nan) for kind in ("icc2", "icc3")]
+        found = icc(readings).itertuples(index=False)
+        return [(row.kind.lower(), row.icc, row.low, row.high) for row in found][1:]
+    levels = (False, True) if variable.kind == "flag" else variable.levels
+    if readings.shape[1] > 2:
+        return [("fleiss_kappa", _fleiss(readings, levels), np.nan, np.nan)]
+    name, weights = (
+        ("weighted_kappa", "quadratic") if variable.kind == "ordinal" else ("kappa", None)
+    )
+    both = kappa(readings, weights, levels)
+    return [(name, both.kappa, both.low, both.high)]
+
+
+def _fleiss(readings: pd.DataFrame, levels: Sequence[object]) -> float:
+    """Kappa of any number of readers; not a number where one level is all that was read."""
+    from statsmodels.stats.inter_rater import fleiss_kappa
+
+    counts = np.column_stack([(readings == level).sum(axis=1) for level in levels])
+    return float(fleiss_kappa(counts)) if (counts.sum(axis=0) > 0).sum() > 1 else np.nan
+
+
+def _pairs(patients: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Each number and pair of its readers, with ``mean`` and ``difference``, rising by the mean."""
+    for variable, readings in _read_apart(patients).items():
+        if _known(variable, readings).kind != "number":
+            continue
+        for first, second in combinations(readings, 2):
+            a, b = readings[[first, second]].dropna().to_numpy(dtype=float).T
+            both = pd.DataFrame({"mean": (a + b) / 2, "difference": a - b})
+            yield variable, f"{first} - {second}", both.sort_values(["mean", "difference"])
+
+
+def _limits(difference: pd.Series) -> dict[str, float]:
+    """Mean difference, its standard deviation and the limits, with their intervals."""
+    n = len(difference)
+    if n < 2:
+        return {}
+    bias, sd = difference.mean(), difference.std()
+    t, z = intervals.quantile(0.95, n - 1), 1.96
+    reach = t * sd * np.sqrt(1 / n + z**2 / (2 * (n - 1)))
+    ends = {
+        "bias": (bias, t * sd / np.sqrt(n)),
+        "lower": (bias - z * sd, reach),
+        "upper": (bias + z * sd, reach),
+    }
+    found = {"sd": sd}
+    for name, (at, wide) in ends.items():
+        found |= {name: at, f"{name}_low": at - wide, f"{name}_high": at + wide}
+    return found
 
 
 def _correlations(table: checks.Floats, level: float) -> list[tuple[float, float, float]]:
