@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcc_utils.evaluation import agreement
 from hcc_utils.models import clinical, combined, protocol
 from hcc_utils.presentation import words
-from hcc_utils.study import cohort
+from hcc_utils.study import cohort, results
 
 
 @pytest.mark.parametrize(
@@ -28,14 +29,73 @@ def test_an_estimate_that_is_missing_is_said_to_be():
 
 def test_table_one_reads_in_words():
     """Four with, four without: chi-square 8, one degree of freedom, p = .0047."""
-    patients = pd.DataFrame({"g": ["a"] * 4 + ["b"] * 4, "hbv": [True] * 4 + [False] * 4})
-    shown = words.table_one(cohort.table_one(patients, "g", ["hbv"]))
+    patients = pd.DataFrame(
+        {"progression": [True] * 4 + [False] * 4, "hbv": [True] * 4 + [False] * 4}
+    )
+    shown = words.tables_one(cohort.tables_one(patients, ["progression"]))["progression"]
     assert list(shown.index) == [
         ("Patients", ""), ("HBV infection", ""), ("", "no"), ("", "yes")
     ]  # fmt: skip
+    assert list(shown) == ["without", "with the event", "test", "p", "SMD"]
     assert shown.iloc[1]["p"] == "0.005"
-    assert shown.iloc[3]["a"] == "4 (100%)"
+    assert shown.iloc[3]["with the event"] == "4 (100%)"
     assert shown.iloc[0]["SMD"] == ""
+
+
+GROUPED = pd.DataFrame(
+    {
+        "capsule": ["absent", "intact", "non_intact", "non_intact"],
+        "hbv": [True, False, True, False],
+        "centre": "hospital_a",
+        "sex": ["male", "female", "male", "female"],
+    }
+)
+
+
+def test_each_grouping_has_its_own_table_with_its_name():
+    shown = words.tables_one(cohort.tables_one(GROUPED, ["capsule", "hbv", "centre"]))
+    page = shown._repr_html_()
+    names = ["By Capsule", "By HBV infection", "By Centre"]
+    assert [page.count(f"<caption>{name}</caption>") for name in names] == [1, 1, 1]
+    assert page.count("<table") == 3
+
+
+def test_groups_stand_in_their_order_and_empty_columns_are_left_out():
+    """Three groups have no SMD, and a capsule's group is nothing to the hepatitis."""
+    shown = words.tables_one(cohort.tables_one(GROUPED, ["capsule", "hbv", "centre"]))
+    assert list(shown["capsule"]) == ["absent", "non-intact", "intact", "test", "p"]
+    assert list(shown["hbv"]) == ["no", "yes", "test", "p", "SMD"]
+    assert list(shown["centre"]) == ["Hospital a", "test"]
+
+
+def test_table_one_reads_alike_from_a_file(tmp_path):
+    table = cohort.tables_one(GROUPED, ["capsule", "hbv"])
+    results.write_table(table, tmp_path / "table_one.csv")
+    again = words.tables_one(results.read_table(tmp_path / "table_one.csv"))
+    assert again._repr_html_() == words.tables_one(table)._repr_html_()
+
+
+def test_agreement_is_said_by_variable_and_statistic():
+    table = pd.DataFrame(
+        [
+            ("recist_mm", 3, 93, "icc2", 0.91, 0.89, 0.9301),
+            ("capsule", 2, 40, "kappa", np.nan, np.nan, np.nan),
+        ],
+        columns=["variable", "readers", "n", "statistic", "estimate", "low", "high"],
+    )
+    assert words.agreement(table).to_dict("index") == {
+        ("RECIST diameter (mm)", "ICC2 (agreement)"): {
+            "readers": "3", "patients": "93", "estimate (95 % interval)": "0.910 (0.890 to 0.930)"
+        },
+        ("Capsule", "kappa"): {
+            "readers": "2", "patients": "40", "estimate (95 % interval)": "not estimable"
+        },
+    }  # fmt: skip
+
+
+def test_where_nothing_was_read_apart_the_page_says_so():
+    nothing = agreement.readers(pd.DataFrame({"patient_id": ["p"]}))
+    assert "No variable" in words.agreement(nothing)._repr_html_()
 
 
 @pytest.fixture

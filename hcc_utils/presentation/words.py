@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.study.vocabulary import MODELS, label
+from hcc_utils.study.vocabulary import MODELS, VARIABLES, label
 
 METRICS: dict[str, str] = {
     "auc": "AUC",
@@ -43,15 +44,34 @@ CODINGS: dict[str, str] = {
 }
 
 
+STATISTICS: dict[str, str] = {
+    "icc2": "ICC2 (agreement)",
+    "icc3": "ICC3 (consistency)",
+    "kappa": "kappa",
+    "weighted_kappa": "kappa, quadratic weights",
+    "fleiss_kappa": "Fleiss' kappa",
+}
+
+
 class _Whole(pd.DataFrame):  # type: ignore[misc] # pandas carries no types
-    """A table for reading, shown with all its rows and all their words."""
+    """A table for reading, shown with all its rows, all their words and its caption."""
 
     def _repr_html_(self) -> str:
         if self.empty:
             return f"<p>{self.attrs.get('nothing', 'Nothing to show.')}</p>"
         with pd.option_context("display.max_colwidth", None):
             html: str = self.to_html(max_rows=None)
+        if "caption" in self.attrs:
+            caption = f"<caption>{escape(self.attrs['caption'])}</caption>"
+            return html.replace("<thead>", f"{caption}\n  <thead>", 1)
         return html
+
+
+class _Each(dict[str, _Whole]):
+    """Tables for reading, shown one below the other."""
+
+    def _repr_html_(self) -> str:
+        return "\n".join(table._repr_html_() for table in self.values())
 
 
 _VARIABLES = {"n": "Patients", "afp_band": "AFP (ng/mL)", "lesion_band": "Number of lesions"}
@@ -99,29 +119,85 @@ def interval(estimate: float, low: float, high: float, digits: int = 3) -> str:
     return f"{estimate:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
-def table_one(table: pd.DataFrame) -> pd.DataFrame:
+def tables_one(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """
-    Table 1 in a reader's words.
+    Table 1 in a reader's words, a table for each grouping.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        As `study.cohort.table_one` gives it.
+        As `study.cohort.tables_one` gives it.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        Text by grouping, indexed by variable and level; shown one below the other, each under
+        the grouping's name. What a grouping leaves empty, such as the SMD of three groups, is
+        left out.
+    """
+    return _Each({by: _table_one(rows, by) for by, rows in table.groupby("by", sort=False)})
+
+
+def _table_one(table: pd.DataFrame, by: str) -> _Whole:
+    """Table 1 by one grouping."""
+    again = table["variable"].duplicated()
+    text = table.drop(columns=["by", "statistic"]).astype(object)
+    text["variable"] = table["variable"].map(lambda name: _VARIABLES.get(name) or label(name))
+    text["variable"] = text["variable"].mask(again, "")
+    text["level"] = table["level"].fillna("").map(_level)
+    text["p_value"] = table["p_value"].map(p_value)
+    text["smd"] = table["smd"].map(lambda smd: "" if pd.isna(smd) else f"{smd:.2f}")
+    text = text.where(text.notna(), "").set_index(["variable", "level"])
+    text = text.loc[:, text.ne("").any()]
+    order = [*VARIABLES[by].levels, *text]  # groups in the vocabulary's order, the rest behind
+    text = text[sorted(text, key=order.index)].rename(columns=lambda name: _head(name, by))
+    shown = _Whole(text)
+    shown.attrs["caption"] = f"By {label(by)}"
+    return shown
+
+
+def _level(name: str) -> str:
+    return {"True": "yes", "False": "no"}.get(name, name.replace("_", "-"))
+
+
+def _head(name: str, by: str) -> str:
+    """What stands above a column of Table 1: a group, or what the test gave."""
+    if name in ("test", "p_value", "smd"):
+        return {"p_value": "p", "smd": "SMD"}.get(name, name)
+    if by == "centre":
+        return name.replace("_", " ").capitalize()
+    if VARIABLES[by].room == "outcome":
+        return {"True": "with the event", "False": "without"}[name]
+    return _level(name)
+
+
+def agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How far readers agree, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``agreement.csv``.
 
     Returns
     -------
     pandas.DataFrame
-        Text, indexed by variable and level.
+        Text, indexed by variable and statistic. Without rows it says that nothing was read apart.
     """
-    text = table.drop(columns="statistic").astype(object)
-    variables = [_VARIABLES.get(name) or label(name) for name in table["variable"]]
-    text["variable"] = pd.Series(variables).mask(table["variable"].duplicated(), "").to_numpy()
-    text["level"] = table["level"].replace({"True": "yes", "False": "no"})
-    text["p_value"] = table["p_value"].map(p_value)
-    text["smd"] = table["smd"].map(lambda smd: "" if pd.isna(smd) else f"{smd:.2f}")
-    names = {"p_value": "p", "smd": "SMD", "True": "with the event", "False": "without"}
-    text = text.where(text.notna(), "").rename(columns=names)
-    return _Whole(text.set_index(["variable", "level"]))
+    rows = list(table.itertuples())
+    text = {
+        "readers": [str(row.readers) for row in rows],
+        "patients": [str(row.n) for row in rows],
+        "estimate (95 % interval)": [_estimate(row) for row in rows],
+    }
+    index = pd.MultiIndex.from_arrays(
+        [table["variable"].map(label), table["statistic"].map(STATISTICS)],
+        names=["variable", "statistic"],
+    )
+    shown = _Whole(pd.DataFrame(text, index=index))
+    shown.attrs["nothing"] = "No variable of this study was read by several readers apart."
+    return shown
 
 
 def criteria(table: pd.DataFrame, screened: int) -> pd.DataFrame:

@@ -191,7 +191,8 @@ def label(name: str) -> str:
     Parameters
     ----------
     name : str
-        A name of the vocabulary; any other comes back as it is.
+        A name of the vocabulary, or of what readers read apart (``recist_mm``); any other comes
+        back as it is.
 
     Returns
     -------
@@ -202,4 +203,6 @@ def label(name: str) -> str:
         return MODELS[name]
     if name in DERIVED:
         return DERIVED[name][0]
+    if name == _READ_APART.name:
+        return _READ_APART.label
     return VARIABLES[name].label if name in VARIABLES else name
