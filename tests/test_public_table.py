@@ -146,5 +146,6 @@ class TestStudy:
         with pytest.raises(Problems) as caught:
             tables.read(study, "li_2014")
         command = f"hcc table {NAME} --out data/hepatocellular.csv"
+        how = "From the checkout, write it with"
         (line,) = caught.value.lines
-        assert line == f"data/hepatocellular.csv: there is no such file. Write it with: {command}"
+        assert line == f"data/hepatocellular.csv: there is no such file. {how}: {command}"
