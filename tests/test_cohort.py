@@ -288,6 +288,26 @@ def test_no_group_is_refused():
         cohort.table_one(pd.DataFrame({"g": [None], "sex": ["male"]}), "g", ["sex"])
 
 
+def test_derived_factors_worked_by_hand():
+    """AFP 1000 has the logarithm 3; 0.2 counts as 1, whose logarithm is 0. B and C are worse."""
+    patients = pd.DataFrame(
+        {"afp_ng_ml": [1000, 0.2, np.nan, 10], "child_pugh": ["A", "B", "C", None]}
+    )
+    found = cohort.with_derived(patients)
+    np.testing.assert_allclose(found["log10_afp_ng_ml"], [3, 0, np.nan, 1])
+    assert found["child_pugh_b_or_c"].tolist() == [False, True, True, pd.NA]
+
+
+def test_nothing_is_derived_from_what_was_not_recorded():
+    patients = pd.DataFrame({"age_years": [50.0]})
+    assert list(cohort.with_derived(patients)) == ["age_years"]
+
+
+def test_every_derived_factor_is_made():
+    patients = pd.DataFrame({source: [1] for _, source in cohort.vocabulary.DERIVED.values()})
+    assert set(cohort.vocabulary.DERIVED) <= set(cohort.with_derived(patients))
+
+
 def test_missing_by_centre():
     patients = pd.DataFrame({"centre": ["a", "b", "b"], "hbv": [True, None, None]})
     assert cohort.missing_values(patients).to_dict("records") == [

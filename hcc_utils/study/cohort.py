@@ -341,6 +341,31 @@ def with_bands(patients: pd.DataFrame) -> pd.DataFrame:
     return banded
 
 
+def with_derived(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    The patients with the factors that a clinical model may use beside the recorded ones.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient.
+
+    Returns
+    -------
+    pandas.DataFrame
+        With ``log10_afp_ng_ml`` (of 1 ng/mL where AFP is below it) and ``child_pugh_b_or_c``
+        (true for B and C) where AFP and the Child-Pugh class were recorded; missing stays missing.
+    """
+    derived = patients.copy()
+    if "afp_ng_ml" in patients:
+        derived["log10_afp_ng_ml"] = np.log10(patients["afp_ng_ml"].astype(float).clip(lower=1))
+    if "child_pugh" in patients:
+        known = patients["child_pugh"].notna()
+        worse = patients["child_pugh"].isin(["B", "C"]).astype("boolean")
+        derived["child_pugh_b_or_c"] = worse.where(known)
+    return derived
+
+
 def _banded(
     values: pd.Series, conditions: list[pd.Series], names: list[str], rest: str
 ) -> pd.Series:
