@@ -137,6 +137,21 @@ def test_imputer_takes_an_unseen_level_as_missing_and_counts_it():
     assert imputer.filled(other)["unseen"].tolist() == [1]
 
 
+def test_imputer_makes_a_derived_factor_from_what_was_recorded():
+    """Logarithms 1 and 3 have the median 2; of the three classes two are B or C."""
+    table = pd.DataFrame({"afp_ng_ml": [10, 1000, np.nan], "child_pugh": ["A", "B", "C"]})
+    imputer = clinical.Imputer.learn(table, ["log10_afp_ng_ml", "child_pugh_b_or_c"])
+    unknown = pd.DataFrame({"afp_ng_ml": [np.nan], "child_pugh": [None]})
+    filled = imputer.apply(unknown)
+    assert filled[["log10_afp_ng_ml", "child_pugh_b_or_c"]].iloc[0].tolist() == [2, True]
+
+
+def test_a_model_scores_a_derived_factor_from_what_was_recorded():
+    """0.5 + 2 * log10(100) = 4.5."""
+    model = clinical.ClinicalModel(0.5, {"log10_afp_ng_ml": 2.0})
+    assert model.score(pd.DataFrame({"afp_ng_ml": [100.0]})).tolist() == [4.5]
+
+
 def test_imputer_leaves_out_what_nobody_has():
     table = pd.DataFrame({"age_years": [50.0, 60.0], "ecog": [np.nan, np.nan]})
     assert set(clinical.Imputer.learn(table, table.columns).values) == {"age_years"}

@@ -21,6 +21,7 @@ CANDIDATES: tuple[str, ...] = (
     *(name for name in vocabulary.BASELINE if name not in _LEFT_OUT),
     "afp_band",  # in the paper's bands: its raw values span six powers of ten
 )
+_DERIVED = {"afp_band", "lesion_band", *vocabulary.DERIVED}
 _SEPARATED = "separated: these factors tell events from non-events perfectly, in whole or in part"
 
 
@@ -50,8 +51,8 @@ class Imputer:
         patients : pandas.DataFrame
             One row a patient.
         columns : iterable of str
-            The variables; ``afp_band`` is made from ``afp_ng_ml``. One that is missing for
-            everybody is left out.
+            The variables; bands and derived factors, such as ``afp_band``, are made from what
+            was recorded. One that is missing for everybody is left out.
 
         Returns
         -------
@@ -59,7 +60,7 @@ class Imputer:
             Frozen.
         """
         names = list(columns)
-        table = checks.columns(_banded(patients, names), names, name="patients")
+        table = checks.columns(_derived(patients, names), names, name="patients")
         known = {name: table[name].dropna() for name in names if table[name].notna().any()}
         levels = {name: _levels(name, v) for name, v in known.items() if _kind(name, v) == "level"}
         return cls({name: _typical(name, v) for name, v in known.items()}, levels)
@@ -78,7 +79,7 @@ class Imputer:
         pandas.DataFrame
             A copy; other columns are as they were.
         """
-        table = checks.columns(_banded(patients, self.values), self.values, name="patients").copy()
+        table = checks.columns(_derived(patients, self.values), self.values, name="patients").copy()
         for name, value in self.values.items():
             table[name] = self._known(table, name).fillna(value)
         return table
@@ -98,7 +99,7 @@ class Imputer:
             One row a variable: ``variable``, ``missing``, ``unseen`` (a level that the training
             rows did not hold), ``value``.
         """
-        table = checks.columns(_banded(patients, self.values), self.values, name="patients")
+        table = checks.columns(_derived(patients, self.values), self.values, name="patients")
         rows = [
             {
                 "variable": name,
@@ -181,8 +182,9 @@ class ClinicalModel:
         InputError
             If a predictor is missing and the model has nothing to put in its place.
         """
-        complete = self.imputer.apply(patients)
-        _require_known(complete, {_variable(term) for term in self.terms})
+        variables = {_variable(term) for term in self.terms}
+        complete = self.imputer.apply(_derived(patients, variables))
+        _require_known(complete, variables)
         design = _design(complete, list(self.terms))
         return np.asarray(self.intercept + design[:, 1:] @ np.array(list(self.terms.values())))
 
@@ -343,7 +345,7 @@ def screen(patients: pd.DataFrame, outcome: str, candidates: Sequence[str]) -> p
         ``p_value``, ``note`` ("constant": no test; or "separated": the test stands, an odds ratio
         would not).
     """
-    table = _banded(patients, candidates)
+    table = _derived(patients, candidates)
     checks.columns(table, [outcome, *candidates], name="patients")
     return pd.DataFrame([_screened(table, outcome, name) for name in candidates])
 
@@ -375,7 +377,7 @@ def step_aic(
     .. [1] Venables and Ripley (2002), Modern Applied Statistics with S, section 6.8.
     """
     checks.one_of("direction", direction, ("both", "backward", "forward"))
-    table = _banded(patients, candidates)
+    table = _derived(patients, candidates)
     checks.columns(table, [outcome, *candidates], name="patients")
     rows = table.dropna(subset=[outcome, *candidates])
     event = checks.outcomes(outcome, rows[outcome], both=True)
@@ -433,7 +435,7 @@ def fit(
         Its note says where nothing was selected (the intercept alone), and where the factors
         separate the outcome (Firth's penalised estimates, since plain ones would be infinite).
     """
-    table = _banded(patients, CANDIDATES)
+    table = _derived(patients, CANDIDATES)
     chosen = [c for c in CANDIDATES if c in table] if candidates is None else list(candidates)
     event = checks.outcomes(
         outcome, checks.columns(table, [outcome], name="patients")[outcome], both=True
@@ -505,13 +507,13 @@ def cross_fit(
     )
 
 
-def _banded(patients: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
-    """The patients, with the bands that are asked for and not there yet."""
-    missing = set(columns) & {"afp_band", "lesion_band"} - set(patients.columns)
+def _derived(patients: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
+    """The patients, with the bands and derived factors that are asked for and not there yet."""
+    missing = set(columns) & _DERIVED - set(patients.columns)
     if not missing:
         return patients
-    bands = cohort.with_bands(patients)
-    return patients.assign(**{name: bands[name] for name in sorted(missing) if name in bands})
+    made = cohort.with_derived(cohort.with_bands(patients))
+    return patients.assign(**{name: made[name] for name in sorted(missing) if name in made})
 
 
 def _kind(name: str, values: pd.Series) -> str:
