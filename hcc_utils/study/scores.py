@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.study import results
+from hcc_utils.study import results, vocabulary
 
 ORIGINS: tuple[str, ...] = (
     "apparent",
@@ -57,9 +57,10 @@ class Scores:
     Parameters
     ----------
     table : pandas.DataFrame
-        The columns of ``scores.csv``: ``patient_id``, ``centre``, ``model`` (cs, d, csd),
-        ``protocol``, ``origin``, ``fold``, ``horizon_months`` (missing = ever), ``score``,
-        ``risk`` (a probability, higher is worse) and ``event`` (True where it happened).
+        The columns of ``scores.csv``: ``patient_id``, ``centre``, ``model`` (cs, d, csd,
+        clinical), ``protocol``, ``origin``, ``fold``, ``horizon_months`` (missing = ever),
+        ``score``, ``risk`` (a probability, higher is worse) and ``event`` (True where it
+        happened).
 
     Raises
     ------
@@ -73,7 +74,7 @@ class Scores:
         """Refuse a table that no run could mean."""
         checks.columns(self.table, COLUMNS, name="scores")
         for column, allowed in (
-            ("model", ("cs", "d", "csd")),
+            ("model", tuple(vocabulary.MODELS)),
             ("protocol", PROTOCOLS),
             ("origin", ORIGINS),
         ):
@@ -101,6 +102,7 @@ class Scores:
         fold: object = None,
         event: str = "aggressive_pd",
         protocol: str = "leak_free",
+        horizon_months: int | None = None,
     ) -> Scores:
         """
         Scores of one model for these patients.
@@ -110,7 +112,7 @@ class Scores:
         patients : pandas.DataFrame
             One row a patient, with ``patient_id``, ``centre`` and the outcome.
         model : str
-            ``cs``, ``d`` or ``csd``.
+            ``cs``, ``d``, ``csd`` or ``clinical``.
         origin : str
             Where the score came from (`ORIGINS`).
         score : array_like of float, shape (n_patients,)
@@ -123,6 +125,8 @@ class Scores:
             The outcome's column.
         protocol : str, default "leak_free"
             ``leak_free`` or ``as_published``.
+        horizon_months : int, optional
+            The months within which the event counts; without it, it counts whenever it came.
 
         Returns
         -------
@@ -134,7 +138,7 @@ class Scores:
         table = table.assign(
             **given,
             fold=pd.array([None] * len(table) if fold is None else fold, dtype="Int64"),
-            horizon_months=pd.array([None] * len(table), dtype="Int64"),
+            horizon_months=pd.array([horizon_months] * len(table), dtype="Int64"),
             score=score,
             risk=risk,
             event=patients[event].to_numpy(dtype=bool),
