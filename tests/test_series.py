@@ -42,6 +42,7 @@ def test_a_plain_series_passes(tmp_path):
         "study_instance_uid": uid(900),
         "series_instance_uid": uid(1),
         "n_files": 6,
+        "n_listed": 0,
         "n_slices": 6,
         "phase": "",
         "slice_spacing_mm": 2.5,

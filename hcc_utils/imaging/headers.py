@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -105,34 +103,6 @@ def read(path: Path) -> Header | None:
     if not header.series_instance_uid or not header.sop_instance_uid:
         raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
     return header
-
-
-def files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    """
-    Every file below a folder, in the order of names.
-
-    Parameters
-    ----------
-    folder : pathlib.Path
-        Where to begin.
-    above : frozenset of pathlib.Path, default empty
-        Folders already entered: a link back into one of them is not followed.
-
-    Yields
-    ------
-    pathlib.Path
-        The next file; hidden ones are left out.
-    """
-    real = folder.resolve()
-    if real in above:
-        return
-    with os.scandir(folder) as entries:
-        visible = sorted((e for e in entries if not e.name.startswith(".")), key=lambda e: e.name)
-    for entry in visible:
-        if entry.is_dir():
-            yield from files(Path(entry.path), above | {real})
-        elif entry.is_file():
-            yield Path(entry.path)
 
 
 def _looks_like_dicom(path: Path) -> bool:

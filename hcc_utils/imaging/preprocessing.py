@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import parallel, roi, slices
+from hcc_utils.imaging import parallel, roi, rules, slices
 from hcc_utils.imaging import series as ct
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.slices import Pixels
+from hcc_utils.study import folders
 
 PROBLEMS: tuple[str, ...] = ("patient_id", "rule", "message", "file")
 
@@ -34,7 +35,7 @@ class _Task:
     """All that another process needs to prepare one patient."""
 
     patient_id: str
-    folder: Path
+    folders: tuple[Path, ...]
     roi_source: str
     roi_path: Path
     chosen: str | None
@@ -71,7 +72,8 @@ def cohort_slices(
     patient_ids : sequence of str
         Who; the result keeps their order.
     dicom_root : pathlib.Path or str
-        A folder with a folder for each patient, named like the patient.
+        A folder with a folder for each patient, named like the patient, or with downloads of The
+        Cancer Imaging Archive (`folders.patient_folders`).
     roi_source : str
         "seg" or "rtstruct": `roi_path` is a folder with ``<patient_id>.dcm``; "nifti": one with
         ``<patient_id>.nii.gz`` (.nii, .nrrd, .mha); "boxes": it is a table.
@@ -104,10 +106,11 @@ def cohort_slices(
     checks.one_of("roi_source", roi_source, roi.SOURCES)
     if not Path(dicom_root).is_dir():
         raise checks.InputError(f"dicom_root {dicom_root} is not a folder; correct the manifest.")
+    found = folders.patient_folders(dicom_root)
     tasks = [
         _Task(
             patient_id=patient_id,
-            folder=Path(dicom_root) / patient_id,
+            folders=found.get(patient_id, (Path(dicom_root) / patient_id,)),
             roi_source=roi_source,
             roi_path=Path(roi_path),
             chosen=chosen_series.get(patient_id),
@@ -142,19 +145,19 @@ def _prepared(task: _Task) -> _Prepared:
     """One patient's slices or problem; every failure becomes a named problem."""
     inventory = None
     try:
-        folder = ct.folder(task.folder, task.patient_id)
+        folder = ct.folder(*task.folders, patient_id=task.patient_id)
         inventory = folder.inventory
         series = folder.open(task.chosen or _only_candidate(folder, task))
-        found = slices.lesion_slices(series, _boxes(task, series), task.margin_pixels, task.size)
+        cut = slices.lesion_slices(series, _boxes(task, series), task.margin_pixels, task.size)
     except ImagingError as error:
         problem = (task.patient_id, error.rule, str(error), error.file)
     except checks.InputError as error:
         problem = (task.patient_id, "wrong_input", str(error), "")
     except Exception as error:  # one bad patient never stops the others
         said = f"{task.patient_id}: {type(error).__name__}: {error}. Please report this."
-        problem = (task.patient_id, "unexpected_error", said, str(task.folder))
+        problem = (task.patient_id, "unexpected_error", said, str(task.folders[0]))
     else:
-        return _Prepared(inventory=inventory, slices=found)
+        return _Prepared(inventory=inventory, slices=cut)
     return _Prepared(inventory=inventory, problem=problem)
 
 
@@ -173,21 +176,22 @@ def _roi_file(task: _Task) -> Path:
 
 def _only_candidate(folder: ct.Folder, task: _Task) -> str:
     """The one usable series; several or none are a problem, never a guess."""
-    rows = folder.inventory[folder.inventory["series_instance_uid"] != ""]
-    usable = list(rows.loc[rows["status"] != "refuse", "series_instance_uid"])
+    usable = folder.usable
     if len(usable) == 1:
-        return str(usable[0])
+        return usable[0]
     if usable:
-        raise ImagingError("several_series", _which(folder, usable, task), folder.path)
-    if len(rows) == 1:
+        raise ImagingError("several_series", _which(folder, usable, task), folder.paths[0])
+    rows = folder.inventory[folder.inventory["series_instance_uid"] != ""]
+    if len(rows) == 1 and not rules.is_no_ct(rows["rules"].iloc[0].split()):
         folder.open(rows["series_instance_uid"].iloc[0])  # says what is wrong with it
-    said = "; ".join(f"{r.series_instance_uid}: {r.rules}" for r in rows.itertuples())
-    unreadable = " ".join(folder.unreadable[:1])
+    said = [f"{row.series_instance_uid}: {row.rules}" for row in rows.itertuples()]
+    said += folder.unreadable[:1]
     raise ImagingError(
         "no_usable_series",
-        f"{folder.patient_id}: {folder.path} holds no usable CT series "
-        f"({said or unreadable or 'no DICOM file at all'}). Put the portal-venous CT there.",
-        folder.path,
+        f"{folder.patient_id}: {folder.where} holds no usable CT series "
+        f"({'; '.join(said) or 'no DICOM file at all'}). Put the portal-venous CT there; where it "
+        "was downloaded, download it again.",
+        folder.paths[0],
     )
 
 

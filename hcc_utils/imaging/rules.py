@@ -41,7 +41,12 @@ RULES: dict[str, Rule] = {
     "mixed_orientation": Rule("refuse", "its slices have different orientations"),
     "mixed_spacing": Rule("refuse", "its slices have different pixel spacing or matrix size"),
     "unreadable_file": Rule("refuse", "files cannot be read as DICOM"),
-    "patient_id_mismatch": Rule("warn", "PatientID is not the folder's name"),
+    "patient_id_mismatch": Rule(
+        "warn", "its headers name another PatientID; whose it is, its folder's name tells"
+    ),
+    "fewer_files_than_listed": Rule(
+        "warn", "files of it are missing (metadata.csv lists more); download the series again"
+    ),
     "repeated_files": Rule("warn", "the same file is there more than once"),
     "duplicate_positions": Rule("warn", "two slices lie at one place (two acquisitions?)"),
     "missing_slices": Rule("warn", "slices are missing between others"),
@@ -51,7 +56,7 @@ RULES: dict[str, Rule] = {
 }
 
 
-def broken(patient_id: str, files: Sequence[Header]) -> list[str]:
+def broken(patient_id: str, files: Sequence[Header], n_listed: int = 0) -> list[str]:
     """
     The names of the rules that a series breaks.
 
@@ -61,6 +66,8 @@ def broken(patient_id: str, files: Sequence[Header]) -> list[str]:
         Whose it should be.
     files : sequence of Header
         All its files.
+    n_listed : int, default 0
+        How many images the download's list gives it; 0 where nothing lists it.
 
     Returns
     -------
@@ -76,7 +83,26 @@ def broken(patient_id: str, files: Sequence[Header]) -> list[str]:
         found += [rule for rule, breaks in _LAYOUT.items() if breaks(files)]
     if any(header.patient_id not in ("", patient_id) for header in files):
         found.append("patient_id_mismatch")
+    if len(distinct(files)) < n_listed:
+        found.append("fewer_files_than_listed")
     return sorted(found, key=list(RULES).index)
+
+
+def is_no_ct(found: Sequence[str]) -> bool:
+    """
+    Whether a series is no plain CT at all, whatever else is wrong with it.
+
+    Parameters
+    ----------
+    found : sequence of str
+        The rules that it breaks.
+
+    Returns
+    -------
+    bool
+        True for segmentations, scouts and screenshots.
+    """
+    return not _KIND.keys().isdisjoint(found)
 
 
 def status(found: Sequence[str]) -> str:

@@ -44,7 +44,9 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     labels = {int(s.SegmentNumber): str(s.SegmentLabel) for s in dataset.SegmentSequence}
     lesions = marks.lesions(path, labels, "segment")
     masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-    for mask, (segment, uid, groups) in zip(masks, _frames(path, dataset), strict=True):
+    frames = list(_frames(path, dataset))
+    series.require(uid for segment, uid, _ in frames if segment in lesions)
+    for mask, (segment, uid, groups) in zip(masks, frames, strict=True):
         if segment in lesions:
             _require_same_grid(path, groups, series.slice(uid), mask.shape)
             yield Mark(lesions[segment], uid, mask.astype(bool), "seg")

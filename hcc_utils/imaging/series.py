@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,6 +20,8 @@ from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 from hcc_utils import checks
 from hcc_utils.imaging import headers, parallel, rules
 from hcc_utils.imaging.headers import Header, ImagingError
+from hcc_utils.study import folders
+from hcc_utils.study.folders import LISTING
 
 Hounsfield = npt.NDArray[np.float32]
 
@@ -30,6 +32,7 @@ COLUMNS: tuple[str, ...] = (
     "study_instance_uid",
     "series_instance_uid",
     "n_files",
+    "n_listed",
     "n_slices",
     "phase",
     "slice_spacing_mm",
@@ -44,11 +47,25 @@ COLUMNS: tuple[str, ...] = (
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One patient's series; its slices are sorted along their normal, one for each image."""
+    """
+    One patient's series; its slices are sorted along their normal, one for each image.
+
+    Parameters
+    ----------
+    patient_id : str
+        Whose.
+    series_instance_uid : str
+        Which.
+    slices : tuple of Header
+        What the files say.
+    lost : str, default ""
+        What is known to be missing of it, in words.
+    """
 
     patient_id: str
     series_instance_uid: str
     slices: tuple[Header, ...]
+    lost: str = ""
 
     def slice(self, sop_instance_uid: str) -> Header:
         """
@@ -69,14 +86,32 @@ class Series:
         ImagingError
             If the series holds no such slice.
         """
-        if sop_instance_uid not in self._places:
+        self.require([sop_instance_uid])
+        return self.slices[self._places[sop_instance_uid]]
+
+    def require(self, sop_instance_uids: Iterable[str]) -> None:
+        """
+        Nothing, where the series holds all of these slices.
+
+        Parameters
+        ----------
+        sop_instance_uids : iterable of str
+            The slices to which an ROI refers.
+
+        Raises
+        ------
+        ImagingError
+            If some are not there: how many, and what to do.
+        """
+        wanted = dict.fromkeys(sop_instance_uids)
+        gone = [uid for uid in wanted if uid not in self._places]
+        if gone:
             raise ImagingError(
                 "unresolved_reference",
                 f"{self.patient_id}: the series {self.series_instance_uid} holds no slice "
-                f"{sop_instance_uid}, to which the ROI refers. Give the series on which the ROI "
-                "was drawn, with all its files and with its UIDs unchanged.",
+                f"{gone[0]}, to which the ROI refers; {len(gone)} of its {len(wanted)} slices are "
+                f"missing. {self.lost or _NOT_KNOWN_TO_BE_LOST}",
             )
-        return self.slices[self._places[sop_instance_uid]]
 
     def place(self, sop_instance_uid: str) -> int:
         """
@@ -122,27 +157,65 @@ class Series:
         return {header.sop_instance_uid: place for place, header in enumerate(self.slices)}
 
 
+_NOT_KNOWN_TO_BE_LOST = (
+    "Give the series on which the ROI was drawn, with all its files (the download may be "
+    "incomplete) and with its UIDs unchanged."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """All series of one patient's folder, and the files that belong to none."""
+    """
+    All series of one patient's folders, and the files that belong to none.
+
+    Parameters
+    ----------
+    patient_id : str
+        Whose.
+    paths : tuple of pathlib.Path
+        The folders.
+    series : dict of tuple of Header
+        By SeriesInstanceUID, what the files say.
+    listed : mapping of str to int
+        How many images the download's list gives each series; it may name others too.
+    unreadable : tuple of str
+        Why files cannot be read, one text a file.
+    not_dicom : int
+        How many files are something else.
+    """
 
     patient_id: str
-    path: Path
+    paths: tuple[Path, ...]
     series: dict[str, tuple[Header, ...]]
+    listed: Mapping[str, int]
     unreadable: tuple[str, ...]
     not_dicom: int
 
     @cached_property
     def inventory(self) -> pd.DataFrame:
         """One row a series, with the columns of inventory.csv."""
-        rows = [_row(self.patient_id, files) for files in self.series.values()]
+        rows = [
+            _row(self.patient_id, files, self._broken(uid), self.listed.get(uid, 0))
+            for uid, files in self.series.items()
+        ]
         if self.unreadable:
             rows.append(_unreadable_row(self.patient_id, len(self.unreadable)))
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
+    @property
+    def usable(self) -> list[str]:
+        """The SeriesInstanceUIDs of the series that no rule refuses."""
+        rows = self.inventory[self.inventory["status"] != "refuse"]
+        return [str(uid) for uid in rows["series_instance_uid"]]
+
+    @property
+    def where(self) -> str:
+        """The folders, in words."""
+        return " and ".join(map(str, self.paths))
+
     def open(self, series_instance_uid: str) -> Series:
         """
-        One series of the folder.
+        One series of the folders.
 
         Parameters
         ----------
@@ -157,25 +230,26 @@ class Folder:
         Raises
         ------
         ImagingError
-            If the folder does not hold it, or a rule refuses it.
+            If the folders do not hold it, or a rule refuses it.
         """
         if series_instance_uid not in self.series:
             near = checks.nearest(series_instance_uid, self.series)
             raise ImagingError(
                 "series_not_found",
-                f"{self.patient_id}: {self.path} holds no series {series_instance_uid}{near}.",
-                self.path,
+                f"{self.patient_id}: {self.where} holds no series {series_instance_uid}{near}.",
+                self.paths[0],
             )
         files = self.series[series_instance_uid]
-        refused = [
-            r for r in rules.broken(self.patient_id, files) if rules.RULES[r].status == "refuse"
-        ]
+        broken = self._broken(series_instance_uid)
+        refused = [rule for rule in broken if rules.RULES[rule].status == "refuse"]
+        lost = self._lost(series_instance_uid)
         if refused:
             said = "; ".join(rules.RULES[rule].meaning for rule in refused)
+            remedy = lost or "Export it once more, or name another series in the manifest."
             raise ImagingError(
                 refused[0],
                 f"{self.patient_id}: the series {series_instance_uid} cannot be used: {said}. "
-                "Export it once more, or name another series in the manifest.",
+                f"{remedy}",
                 files[0].path,
             )
         ordered = sorted(rules.distinct(files), key=lambda header: rules.along_normal([header])[0])
@@ -183,19 +257,37 @@ class Folder:
             patient_id=self.patient_id,
             series_instance_uid=series_instance_uid,
             slices=tuple(ordered),
+            lost=lost,
         )
 
+    def _broken(self, uid: str) -> list[str]:
+        """The rules that a series breaks."""
+        return rules.broken(self.patient_id, self.series[uid], self.listed.get(uid, 0))
 
-def folder(path: Path | str, patient_id: str | None = None) -> Folder:
+    def _lost(self, uid: str) -> str:
+        """What is known to be missing of a series, in words."""
+        there, listed = len(rules.distinct(self.series[uid])), self.listed.get(uid, 0)
+        said = []
+        if there < listed:
+            said.append(
+                f"{LISTING} lists {listed} images of the series, {there} are there: download the "
+                "series again."
+            )
+        if self.unreadable:
+            said.append(f"{len(self.unreadable)} file(s) cannot be read: {self.unreadable[0]}")
+        return " ".join(said)
+
+
+def folder(*paths: Path | str, patient_id: str | None = None) -> Folder:
     """
-    What a patient's folder holds, from headers only.
+    What a patient's folders hold, from headers only.
 
     Parameters
     ----------
-    path : pathlib.Path or str
-        The folder; its subfolders belong to it.
+    *paths : pathlib.Path or str
+        The folder, or several that hold parts; their subfolders belong to it.
     patient_id : str, optional
-        Whose it is; by default the folder's name. Never taken from the headers.
+        Whose they are; by default the folder's name. Never taken from the headers.
 
     Returns
     -------
@@ -207,10 +299,12 @@ def folder(path: Path | str, patient_id: str | None = None) -> Folder:
     InputError
         If there is no such folder.
     """
-    path = Path(path)
-    if not path.is_dir():
-        raise ImagingError("no_folder", f"{path} is not a folder; put the patient's CT there.")
-    return _scan(patient_id or path.resolve().name, path, headers.files(path))
+    found = tuple(Path(path) for path in paths)
+    for path in found:
+        if not path.is_dir():
+            raise ImagingError("no_folder", f"{path} is not a folder; put the patient's CT there.")
+    files = (file for path in found for file in folders.files(path))
+    return _scan(patient_id or found[0].resolve().name, found, files)
 
 
 def inventory(
@@ -222,8 +316,9 @@ def inventory(
     Parameters
     ----------
     root : pathlib.Path or str
-        Each folder in it belongs to one patient and is named like the patient. Files that lie
-        in it directly are taken for a patient named like the root.
+        Patients' folders, each named like the patient, or downloads of The Cancer Imaging Archive
+        (`folders.patient_folders`). Files that lie in it directly are taken for a patient named
+        like the root.
     workers : int, default 2
         Processes that read headers.
     progress : callable, optional
@@ -233,7 +328,8 @@ def inventory(
     -------
     pandas.DataFrame
         The columns of inventory.csv; ``rules`` are joined by a blank; ``phase`` is empty, since
-        headers do not tell it. Unreadable files stand in a row without series. Its
+        headers do not tell it; ``n_listed`` is 0 where no list of a download names the series.
+        Unreadable files stand in a row without series. Its
         ``attrs["not_dicom"]`` counts the files that are not DICOM and were skipped.
 
     Raises
@@ -272,19 +368,18 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(filled, ignore_index=True)[list(columns)]
 
 
-def _task(task: tuple[str, Path, bool]) -> tuple[pd.DataFrame, int]:
+def _task(task: tuple[str, tuple[Path, ...], bool]) -> tuple[pd.DataFrame, int]:
     """One patient's rows of the inventory, and how many files were not DICOM."""
-    patient_id, path, deep = task
-    below = headers.files(path) if deep else _loose(path)
-    found = _scan(patient_id, path, below)
+    patient_id, paths, deep = task
+    below = folders.files if deep else _loose
+    found = _scan(patient_id, paths, (file for path in paths for file in below(path)))
     return found.inventory, found.not_dicom
 
 
-def _tasks(root: Path) -> list[tuple[str, Path, bool]]:
-    """Each patient's folder, and the root itself where files lie in it directly."""
-    visible = sorted(path for path in root.iterdir() if not path.name.startswith("."))
-    tasks = [(path.name, path, True) for path in visible if path.is_dir()]
-    return tasks + ([(root.resolve().name, root, False)] if _loose(root) else [])
+def _tasks(root: Path) -> list[tuple[str, tuple[Path, ...], bool]]:
+    """Each patient's folders, and the root itself where files lie in it directly."""
+    tasks = [(name, found, True) for name, found in folders.patient_folders(root).items()]
+    return tasks + ([(root.resolve().name, (root,), False)] if _loose(root) else [])
 
 
 def _loose(root: Path) -> list[Path]:
@@ -292,7 +387,7 @@ def _loose(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
 
 
-def _scan(patient_id: str, path: Path, files: Iterable[Path]) -> Folder:
+def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Folder:
     """Files sorted into series."""
     series: dict[str, list[Header]] = {}
     unreadable = []
@@ -309,16 +404,27 @@ def _scan(patient_id: str, path: Path, files: Iterable[Path]) -> Folder:
             series.setdefault(header.series_instance_uid, []).append(header)
     return Folder(
         patient_id=patient_id,
-        path=path,
+        paths=paths,
+        listed=_listed(paths),
         series={uid: tuple(found) for uid, found in sorted(series.items())},
         unreadable=tuple(unreadable),
         not_dicom=not_dicom,
     )
 
 
-def _row(patient_id: str, files: Sequence[Header]) -> dict[str, Any]:
+def _listed(paths: Iterable[Path]) -> dict[str, int]:
+    """How many images the lists of the patient's downloads give each series."""
+    counts: dict[str, int] = {}
+    for path in paths:
+        for uid, n_images in folders.listed_images(path).items():
+            counts[uid] = max(n_images, counts.get(uid, 0))
+    return counts
+
+
+def _row(
+    patient_id: str, files: Sequence[Header], broken: Sequence[str], n_listed: int
+) -> dict[str, Any]:
     """A series' row of the inventory."""
-    broken = rules.broken(patient_id, files)
     positions = rules.positions(files)
     first = files[0]
     return {
@@ -326,6 +432,7 @@ def _row(patient_id: str, files: Sequence[Header]) -> dict[str, Any]:
         "study_instance_uid": first.study_instance_uid,
         "series_instance_uid": first.series_instance_uid,
         "n_files": len(files),
+        "n_listed": n_listed,
         "n_slices": len(positions) or len({header.sop_instance_uid for header in files}),
         "phase": "",
         "slice_spacing_mm": round(float(np.median(np.diff(positions))), 4)
@@ -349,6 +456,7 @@ def _unreadable_row(patient_id: str, count: int) -> dict[str, Any]:
         "study_instance_uid": "",
         "series_instance_uid": "",
         "n_files": count,
+        "n_listed": 0,
         "n_slices": 0,
         "phase": "",
         "slice_spacing_mm": np.nan,

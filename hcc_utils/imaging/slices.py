@@ -84,6 +84,7 @@ def lesion_slices(
         raise checks.InputError(
             f"margin_pixels must be 0 or more and size 1 or more; got {margin_pixels} and {size}."
         )
+    series.require(roi["sop_instance_uid"])
     places = [series.place(uid) for uid in roi["sop_instance_uid"]]
     boxes = roi.assign(place=places).sort_values(["lesion", "place"], ignore_index=True)
     _require_one_box_a_place(series, boxes)

@@ -47,14 +47,16 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     lesions = marks.lesions(path, names, "ROI")
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
+    named = [_images(contour) for number, contour in _contours(dataset) if number in lesions]
+    series.require(uids[0] for uids in named if len(uids) == 1)
     for number, contour in _contours(dataset):
         if number in lesions:
             points = _points(path, contour)
-            header, named = _slice(path, dataset, contour, points, series)
+            header, is_named = _slice(path, dataset, contour, points, series)
             _require_same_frame(path, rois[number], header)
             slot = lesions[number], header.sop_instance_uid
             drawn.setdefault(slot, []).append(_pixels(path, points, header))
-            if not named:
+            if not is_named:
                 by_position.add(slot)
     for (lesion, uid), found in drawn.items():
         header = series.slice(uid)

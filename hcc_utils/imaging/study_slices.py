@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import preprocessing, series, slices
+from hcc_utils.imaging import preprocessing, rules, series, slices
 from hcc_utils.imaging.preprocessing import PROBLEMS, CohortSlices
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.progress import say
@@ -78,6 +80,38 @@ def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
         slice_spacing_mm=("slice_spacing_mm", _range),
         pixel_spacing_mm=("pixel_spacing_mm", _range),
     )
+
+
+def warnings_of(inventory: pd.DataFrame) -> pd.DataFrame:
+    """
+    What must be known of series that can be used.
+
+    Parameters
+    ----------
+    inventory : pandas.DataFrame
+        Rows of ``inventory.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a patient and broken rule that only warns: ``patient_id``, ``rule``, ``meaning``
+        (`rules.RULES`; where files are missing, how many).
+    """
+    used = inventory[inventory["status"] == "warn"]
+    found: dict[tuple[str, str], list[str]] = {}
+    for row in used.to_dict("records"):
+        for rule in row["rules"].split():
+            found.setdefault((row["patient_id"], rule), []).append(_meaning(rule, row))
+    rows = [(*key, "; ".join(dict.fromkeys(said))) for key, said in found.items()]
+    return pd.DataFrame(rows, columns=["patient_id", "rule", "meaning"])
+
+
+def _meaning(rule: str, row: dict[str, Any]) -> str:
+    """What a broken rule says of one series."""
+    said = rules.RULES[rule].meaning
+    if rule != "fewer_files_than_listed":
+        return said
+    return f"{said}: {row['n_files']} of {row['n_listed']} files are there"
 
 
 def middle_slices(table: pd.DataFrame, most: int) -> pd.DataFrame:

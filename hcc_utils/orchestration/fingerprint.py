@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hcc_utils.study import results
+from hcc_utils.study import folders, results
 
 
 def of(files: Iterable[Path]) -> str:
@@ -31,7 +31,7 @@ def of(files: Iterable[Path]) -> str:
 
 def below(root: Path) -> Iterator[Path]:
     """
-    Every file of a folder, in order; of a file, itself.
+    Every file of a folder that a reader of its images would see, in order; of a file, itself.
 
     Parameters
     ----------
@@ -41,9 +41,9 @@ def below(root: Path) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        Files.
+        Files; linked folders are entered, hidden files left out.
     """
-    yield from sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else [root]
+    yield from folders.files(root) if root.is_dir() else [root]
 
 
 def is_kept(fingerprint: str, path: Path) -> bool:

@@ -21,7 +21,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from hcc_utils import checks
-from hcc_utils.study import cohort, results, vocabulary
+from hcc_utils.study import cohort, folders, results, vocabulary
 from hcc_utils.study.document import Document, Key
 
 Endpoint = Literal[
@@ -322,7 +322,7 @@ class Manifest(_Part):
         ----------
         centre : str
             A centre's name.
-        which : {"table", "codebook", "dicom", "roi", "checksums"}
+        which : {"table", "codebook", "dicom", "roi", "checksums", "landmarks"}
             Which of its files.
 
         Returns
@@ -337,7 +337,7 @@ class Manifest(_Part):
 
     def folders(self, centre: str) -> frozenset[str]:
         """
-        Names of the patients' folders below a centre's DICOM root.
+        Names of the patients who have folders below a centre's DICOM root.
 
         Parameters
         ----------
@@ -362,9 +362,7 @@ class Manifest(_Part):
             rule = "the DICOM root must be a folder that exists"
             where = f"centres.{centre}.dicom: {self.centre(centre).dicom}"
             raise checks.Problems([checks.Problem(where, rule)])
-        with os.scandir(root) as entries:
-            folders = [entry for entry in entries if entry.is_dir() and entry.name[0] != "."]
-        return frozenset(folder.name for folder in folders if any(Path(folder.path).iterdir()))
+        return frozenset(folders.patient_folders(root))
 
     def _with_role(self, role: str) -> tuple[str, ...]:
         """Names of the centres that have this role, in the manifest's order."""
