@@ -12,7 +12,7 @@ import pandas as pd
 
 from hcc_utils.checks import Problem, Problems
 from hcc_utils.orchestration import fingerprint
-from hcc_utils.study import results, tables, vocabulary
+from hcc_utils.study import folders, results, tables, vocabulary
 from hcc_utils.study.codebook import Codebook
 from hcc_utils.study.manifest import Manifest
 
@@ -117,12 +117,14 @@ class _State:
         try:
             patients = tables.read(manifest, name)
             ids = frozenset(patients["patient_id"])
-            folders = manifest.folders(name)
-            problems += _strangers(manifest, name, patients, folders)
+            ids_with_folders = manifest.folders(name)
+            problems += _strangers(manifest, name, patients, ids_with_folders)
             warnings += _events(manifest, name, patients)
             warnings += _stand_ins(manifest, name, patients)
             warnings += _absent(manifest, name, patients)
-            warnings += _without_folder(manifest, name, patients, folders)
+            warnings += _without_folder(manifest, name, patients, ids_with_folders)
+            warnings += _downloads(manifest, name)
+            problems += _landmarks(manifest, name, ids)
         except Problems as error:
             problems += error.problems
         return cls(ids=ids, problems=tuple(problems), warnings=tuple(warnings))
@@ -208,7 +210,7 @@ def _roi(manifest: Manifest, name: str) -> Iterator[Problem]:
 
 
 def _strangers(
-    manifest: Manifest, name: str, patients: pd.DataFrame, folders: frozenset[str]
+    manifest: Manifest, name: str, patients: pd.DataFrame, there: frozenset[str]
 ) -> Iterator[Problem]:
     """Series and folders without a patient, and patients whose images are not there."""
     centre = manifest.centre(name)
@@ -219,11 +221,11 @@ def _strangers(
         yield Problem(where, "each patient must have a row in the table", _some(unknown))
     if centre.dicom is None:
         return
-    extra = sorted(folders - ids)
+    extra = sorted(there - ids)
     if extra:
         rule = f"each folder must be named by a patient_id of the table; {len(extra)} are not"
         yield Problem(centre.dicom, rule, _some(extra))
-    lost = sorted(_with_ct(patients) - folders)
+    lost = sorted(_with_ct(patients) - there)
     if lost:
         rule = f"each patient with has_ct must have a folder with images; {len(lost)} have none"
         yield Problem(centre.dicom, rule, _some(lost))
@@ -237,15 +239,55 @@ def _with_ct(patients: pd.DataFrame) -> set[str]:
 
 
 def _without_folder(
-    manifest: Manifest, name: str, patients: pd.DataFrame, folders: frozenset[str]
+    manifest: Manifest, name: str, patients: pd.DataFrame, there: frozenset[str]
 ) -> Iterator[Problem]:
     """Patients without images at a centre whose table does not say who has a CT."""
     dicom = manifest.centre(name).dicom
-    bare = sorted(set(patients["patient_id"]) - folders)
+    bare = sorted(set(patients["patient_id"]) - there)
     said = "has_ct" in Codebook.read(manifest.path(name, "codebook")).columns
     if dicom and bare and not said:
         rule = "some patients have no folder: has_ct is false for them"
         yield Problem(dicom, rule, f"{len(bare)} of {len(patients)}: {_some(bare)}")
+
+
+def _downloads(manifest: Manifest, name: str) -> Iterator[Problem]:
+    """Lists of downloads that cannot be read, or that name more images than are there."""
+    centre, root = manifest.centre(name), manifest.path(name, "dicom")
+    for listing in folders.listings(root) if root else ():
+        where = f"{centre.dicom}: {listing.parent.name}/{listing.name}"
+        lines = folders.listed(listing)
+        damaged = [str(one.line) for one in lines if one.n_images is None]
+        if damaged:
+            rule = "is damaged: lines without a number of images or a folder are left out"
+            yield Problem(where, rule, _some(damaged), "Download the collection again.")
+        short = [
+            f"{one.patient_id} ({there} of {one.n_images})"
+            for one in lines
+            if one.n_images is not None and (there := _n_files(one.folder)) < one.n_images
+        ]
+        moved = short and not any(one.folder.exists() for one in lines)
+        if short and not moved:
+            rule = f"{len(short)} of its {len(lines)} series hold fewer files than it lists"
+            yield Problem(where, rule, _some(short), "Download them again.")
+
+
+def _landmarks(manifest: Manifest, name: str, ids: frozenset[str]) -> Iterator[Problem]:
+    """Landmarks of nobody, or without images; what is wrong with their table is raised."""
+    if manifest.centre(name).landmarks is None:
+        return
+    from hcc_utils.imaging import landmarks
+
+    where = f"centres.{name}.landmarks"
+    unknown = sorted(set(landmarks.read(manifest, name)["patient_id"]) - ids)
+    if unknown:
+        yield Problem(where, "each patient must have a row in the table", _some(unknown))
+    if manifest.centre(name).dicom is None:
+        yield Problem(where, "needs the centre's dicom folder beside it")
+
+
+def _n_files(folder: Path) -> int:
+    """How many files a series' folder holds; none where it is not there."""
+    return sum(1 for _ in folders.files(folder)) if folder.is_dir() else 0
 
 
 def _events(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[Problem]:

@@ -126,7 +126,7 @@ def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: 
 def _data_files(manifest: Manifest, centre: str, folder: Path) -> list[str]:
     """A centre's table and codebook, and a fingerprint that changes when its images do."""
     images = folder / "fingerprints" / f"{centre}.images"
-    roots = [manifest.path(centre, which) for which in ("dicom", "roi")]
+    roots = [manifest.path(centre, which) for which in ("dicom", "roi", "landmarks")]
     files = [file for root in roots if root is not None for file in fingerprint.below(root)]
     fingerprint.keep(fingerprint.of(files), images)
     table, codebook = manifest.path(centre, "table"), manifest.path(centre, "codebook")
