@@ -87,6 +87,24 @@ POINTS = pd.DataFrame(
 TOTAL = pd.DataFrame(
     {"total_points": [0, 140], "linear_predictor": [-1.386, 1.386], "risk": [0.2, 0.8]}
 )
+DIFFERENCES = pd.DataFrame(
+    {
+        "variable": ["enhancement_ratio"] + ["recist_mm"] * 3,
+        "pair": ["r1 - r2", "r1 - r2", "r1 - r3", "r1 - r3"],
+        "mean": [1.5, 20, 10, 30],
+        "difference": [0.1, -4, 2, 3],
+    }
+)
+LIMITS = pd.DataFrame(
+    {
+        "variable": ["enhancement_ratio", "recist_mm", "recist_mm"],
+        "pair": ["r1 - r2", "r1 - r2", "r1 - r3"],
+        "n": [40, 95, 93],
+        "bias": [0.01, -2.5, 0.25], "bias_low": -3.0, "bias_high": 1.0,
+        "lower": [-0.1, -40.75, -43.5], "lower_low": -50.0, "lower_high": -30.0,
+        "upper": [0.12, 36.4, 44.0], "upper_low": 30.0, "upper_high": 50.0,
+    }
+)  # fmt: skip
 SCORES = pd.DataFrame({"model": "csd", "risk": [0.02, 0.03, 0.97], "event": [False, False, True]})
 PIXELS = np.full((2, 4, 4), 60, dtype=np.int16)
 
@@ -101,6 +119,7 @@ ALL = {
     "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
     "thumbnails": lambda: figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"]})),
     "score_distribution": lambda: figures.score_distribution(SCORES),
+    "bland_altman": lambda: figures.bland_altman(DIFFERENCES, LIMITS),
 }
 WORDS = {
     "flow_chart": "Screened: 104; 5 left out (no CT at the time of diagnosis), 99 remain",
@@ -113,6 +132,8 @@ WORDS = {
     "nomogram": "Largest diameter (mm) up to 100 points",
     "thumbnails": "2 CT slices, window 60 HU wide 400 HU",
     "score_distribution": "Model CSD, no event: median 0.03",
+    "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
+    "-43.5 to 44, 93 patients",
 }
 
 
@@ -198,6 +219,40 @@ def test_score_distribution_carries_counts_not_patients():
     none, some = figures.score_distribution(SCORES).data
     assert (none.y[0], none.y.sum()) == (2, 2)
     assert (some.y[-1], some.y.sum()) == (1, 1)
+
+
+def drawn_in(figure, panel):
+    return [one for one in figure.data if one.xaxis == panel]
+
+
+def test_bland_altman_has_a_panel_for_each_pair_of_each_variable():
+    """A ratio's pair above, two pairs of a diameter below; the place beside the ratio is empty."""
+    figure = figures.bland_altman(DIFFERENCES, LIMITS)
+    points = [one for one in figure.data if one.mode == "markers"]
+    assert [list(one.y) for one in points] == [[0.1], [-4], [2, 3]]
+    assert figure.layout.yaxis3.matches == "y2"
+    assert figure.layout.xaxis3.range == figure.layout.xaxis2.range
+    assert figure.layout.xaxis2.title.text == "RECIST diameter (mm),<br>mean of the two"
+    assert "Reader 1<br>− reader 3<br>n = 93" in [one.text for one in figure.layout.annotations]
+
+
+def test_bland_altman_dashes_the_bias_and_the_limits_and_writes_them():
+    """The last panel: bias 0.25, limits -43.5 and 44, bands as the table has their intervals."""
+    figure = figures.bland_altman(DIFFERENCES, LIMITS)
+    lines = {one.y[0]: one.line.dash for one in drawn_in(figure, "x3") if one.mode == "lines"}
+    assert lines == {0.25: "dash", -43.5: "dot", 44: "dot"}
+    written = [one.text for one in figure.layout.annotations if one.xref == "x3"]
+    assert written == ["0.25", "-43.5", "44"]
+    bands = [(one.y0, one.y1) for one in figure.layout.shapes if one.yref == "y3"]
+    assert bands == [(-3, 1), (-50, -30), (30, 50)]
+
+
+def test_bland_altman_leaves_out_a_pair_without_limits():
+    """One panel of three is left, with its points and three lines."""
+    unknown = LIMITS.assign(bias=[np.nan, np.nan, 0.25])
+    assert len(figures.bland_altman(DIFFERENCES, unknown).data) == 4
+    nothing = figures.bland_altman(DIFFERENCES, LIMITS.assign(bias=np.nan))
+    assert "nothing to draw" in nothing.layout.meta["alt"]
 
 
 def test_thumbnails_show_hounsfield_units_through_the_window():

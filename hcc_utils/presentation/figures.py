@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -566,6 +567,110 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     figure.update_xaxes(title="Predicted risk", row=len(models), col=1)
     alt = f"Distribution of predicted risks. {'; '.join(said)}."
     return _finish(figure, alt, height=140 + 170 * len(models))
+
+
+def bland_altman(points: pd.DataFrame, limits: pd.DataFrame) -> go.Figure:
+    """
+    Bland-Altman plot: differences between two readers against the mean of the two.
+
+    Parameters
+    ----------
+    points : pandas.DataFrame
+        ``variable``, ``pair``, ``mean``, ``difference``; one row a patient and pair of readers.
+    limits : pandas.DataFrame
+        Rows of ``limits_of_agreement.csv``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A row of panels for each variable, a panel for each pair on the same axes. Dashed lines
+        are the bias and the limits of agreement, bands their 95 % intervals.
+    """
+    title = "Differences between readers"
+    needed = ["variable", "pair", "n", *(f"{line}{end}" for line in _LINES for end in _ENDS)]
+    nothing = _empty(points, ["variable", "pair", "mean", "difference"], "points")
+    if nothing or _empty(limits, needed, "limits") or limits["bias"].isna().all():
+        return _nothing(title)
+    limits = limits.dropna(subset=["bias"])
+    rows = [pairs for _, pairs in limits.groupby("variable", sort=False)]
+    columns = max(map(len, rows))
+    figure = make_subplots(
+        rows=len(rows),
+        cols=columns,
+        specs=[[{}] * len(pairs) + [None] * (columns - len(pairs)) for pairs in rows],
+        subplot_titles=[*map(_pair_title, pd.concat(rows).itertuples())],
+        shared_yaxes=True,
+        horizontal_spacing=0.11,
+    )
+    figure.update_annotations(font={"size": 12})
+    for down, pairs in enumerate(rows, start=1):
+        for across, pair in enumerate(pairs.itertuples(), start=1):
+            _pair(figure, points, pair, row=down, col=across)
+        name, middle = label(pairs["variable"].iloc[0]), (len(pairs) + 1) // 2
+        figure.update_xaxes(title=f"{name},<br>mean of the two", row=down, col=middle)
+        figure.update_yaxes(title=f"{name},<br>difference", row=down, col=1)
+    said = [
+        f"{label(row.variable)}, {_readers(row.pair)}: bias {row.bias:.3g}, "
+        f"limits of agreement {row.lower:.3g} to {row.upper:.3g}, {row.n} patients"
+        for row in limits.itertuples()
+    ]
+    alt = f"{title} against the mean of the two. {'; '.join(said)}."
+    _finish(figure, alt, height=170 + 300 * len(rows))
+    return figure.update_layout(margin={"r": 50}, legend={"y": 1 + 60 / (300 * len(rows))})
+
+
+_LINES = {"bias": ("Bias", BLUE, "dash"), "lower": ("Limits of agreement", VERMILION, "dot"),
+          "upper": ("Limits of agreement", VERMILION, "dot")}  # fmt: skip
+_ENDS = ("", "_low", "_high")
+
+
+def _pair(figure: go.Figure, points: pd.DataFrame, limits: Any, **place: int) -> None:
+    """Add a panel of a Bland-Altman plot: the points, and each line with its band and number."""
+    ours = points[points["variable"] == limits.variable]
+    reach = _around(ours["mean"])
+    drawn, first = ours[ours["pair"] == limits.pair], set(place.values()) == {1}
+    figure.add_scatter(
+        x=drawn["mean"],
+        y=drawn["difference"],
+        name="A patient",
+        mode="markers",
+        marker={"color": GREY, "size": 6, "opacity": 0.7},
+        showlegend=first,
+        **place,
+    )
+    for line, (name, colour, dash) in _LINES.items():
+        at, low, high = (getattr(limits, f"{line}{end}") for end in _ENDS)
+        figure.add_scatter(
+            x=reach,
+            y=[at, at],
+            name=name,
+            mode="lines",
+            line={"color": colour, "dash": dash, "width": 2},
+            showlegend=first and line != "upper",
+            **place,
+        )
+        figure.add_hrect(low, high, fillcolor=_tint(colour), line_width=0, **place)
+        figure.add_annotation(
+            x=reach[1], y=at, text=f"{at:.3g}", xanchor="left", showarrow=False, **place
+        )
+    figure.update_xaxes(range=reach, **place)
+
+
+def _around(values: pd.Series) -> list[float]:
+    """An axis from a little below to a little above the values."""
+    margin = 0.05 * (values.max() - values.min()) or 0.1
+    return [float(values.min() - margin), float(values.max() + margin)]
+
+
+def _pair_title(limits: Any) -> str:
+    """Who is compared, and in how many patients."""
+    words = _sentence(_readers(limits.pair)).replace(" less", "<br>−")
+    return f"{words}<br>n = {limits.n}"
+
+
+def _readers(pair: str) -> str:
+    """A pair such as "r1 - r2" in words."""
+    return pair.replace("r", "reader ").replace(" - ", " less ")
 
 
 def _parts(scores: pd.DataFrame) -> list[tuple[npt.NDArray[np.bool_], str, str]]:
