@@ -75,8 +75,9 @@ def cohort_slices(
         A folder with a folder for each patient, named like the patient, or with downloads of The
         Cancer Imaging Archive (`folders.patient_folders`).
     roi_source : str
-        "seg" or "rtstruct": `roi_path` is a folder with ``<patient_id>.dcm``; "nifti": one with
-        ``<patient_id>.nii.gz`` (.nii, .nrrd, .mha); "boxes": it is a table.
+        "seg" or "rtstruct": `roi_path` is a folder with ``<patient_id>.dcm``, or of patients'
+        folders in which one such object lies; "nifti": one with ``<patient_id>.nii.gz`` (.nii,
+        .nrrd, .mha); "boxes": it is a table.
     roi_path : pathlib.Path or str
         Where the ROIs are.
     chosen_series : mapping of str to str

@@ -13,10 +13,12 @@ from hcc_utils import checks
 from hcc_utils.imaging import label_maps, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.marks import Mark, Mask
-from hcc_utils.imaging.series import Series
+from hcc_utils.imaging.series import Series, folder
+from hcc_utils.study.folders import patient_folders
 
 SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "boxes")
 EDGES: tuple[str, ...] = ("row_min", "row_max", "column_min", "column_max")
+_MODALITIES = {"seg": "SEG", "rtstruct": "RTSTRUCT"}
 COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source")
 
 
@@ -166,7 +168,8 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     Parameters
     ----------
     path : pathlib.Path or str
-        The centre's folder of ROIs, or its table of boxes.
+        The centre's folder of ROIs, or its table of boxes; for DICOM objects also a root of
+        patients' folders (`folders.patient_folders`), in which they lie beside the CT.
     patient_id : str
         Whose.
     source : {"seg", "rtstruct", "nifti", "boxes"}
@@ -175,13 +178,13 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     Returns
     -------
     pathlib.Path
-        ``<patient_id>.dcm``, the label map ``<patient_id>`` in whichever form is there, or the
-        table itself.
+        ``<patient_id>.dcm``, the one such object in the patient's folders, the label map
+        ``<patient_id>`` in whichever form is there, or the table itself.
 
     Raises
     ------
     InputError
-        If there are several label maps.
+        If there are several.
     """
     path = Path(path)
     if source == "boxes":
@@ -189,13 +192,23 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     forms = label_maps.FORMS if source == "nifti" else (".dcm",)
     named = [path / f"{patient_id}{form}" for form in forms]
     there = [file for file in named if file.is_file()]
+    if not there and source in _MODALITIES:
+        there = _beside_the_ct(path, patient_id, _MODALITIES[source])
     if len(there) > 1:
         raise ImagingError(
             "several_rois",
-            f"{path} holds {' and '.join(file.name for file in there)}. Keep the one that counts.",
+            f"{path} holds {' and '.join(str(file.relative_to(path)) for file in there)}. Keep "
+            "the one that counts.",
             path,
         )
     return (there or named)[0]
+
+
+def _beside_the_ct(root: Path, patient_id: str, modality: str) -> list[Path]:
+    """The DICOM objects of a kind in a patient's own folders."""
+    found = patient_folders(root).get(patient_id, ()) if root.is_dir() else ()
+    series = folder(*found).series.values() if found else ()
+    return [header.path for files in series for header in files if header.modality == modality]
 
 
 def drawn_on(series: Series, path: Path | str, source: str) -> bool:
