@@ -165,6 +165,33 @@ def outcomes(name: str, values: npt.ArrayLike, *, both: bool = False) -> Bools:
     return event
 
 
+def causes(name: str, values: npt.ArrayLike) -> Floats:
+    """
+    Values as an array of 0 (censored), 1 (the event) and 2 (a competing event).
+
+    Parameters
+    ----------
+    name : str
+        What the values are, for the message.
+    values : array_like, shape (n,)
+        0, 1 and 2.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n,)
+        The same values.
+
+    Raises
+    ------
+    InputError
+        If a value is none of the three.
+    """
+    array = numbers(name, values)
+    rule = "must hold 0 (censored), 1 (event) or 2 (competing)"
+    _refuse(name, rule, array, ~np.isin(array, (0.0, 1.0, 2.0)))
+    return array
+
+
 def same_length(**arrays: Sequence[object] | npt.NDArray[np.generic]) -> None:
     """
     Nothing, where all arrays have one length.

@@ -200,7 +200,9 @@ def test_causes_come_from_the_study_table():
             "months_to_death": [20.0, 11.0, np.nan],
         }
     )
+    before = patients.copy()
     found = survival.cause_from(patients)
+    pd.testing.assert_frame_equal(patients, before)
     assert list(found["months"]) == [5, 11, 30]
     assert list(found["cause"]) == [1, 2, 0]
 
@@ -223,5 +225,5 @@ def test_bad_input_is_named(change, message):
 
 
 def test_an_unknown_cause_is_named():
-    with pytest.raises(InputError, match="the first is 3"):
+    with pytest.raises(InputError, match="first at row 1: 3"):
         survival.cumulative_incidence([1, 2], [1, 3])

@@ -226,13 +226,7 @@ def cumulative_incidence(
     ----------
     .. [1] Gray, R package cmprsk: ``cuminc``.
     """
-    kind = checks.numbers("cause", cause)
-    if not np.isin(kind, (0, 1, 2)).all():
-        wrong = kind[~np.isin(kind, (0, 1, 2))]
-        raise checks.InputError(
-            f"cause must be 0 (censored), 1 (event) or 2 (competing); {len(wrong)} of "
-            f"{len(kind)} are not, the first is {wrong[0]:g}."
-        )
+    kind = checks.causes("cause", cause)
     months, _, label = _patients(time, kind > 0, group)
     curves = [
         _incidence(months[label == name], kind[label == name], number, level).assign(group=name)
@@ -266,7 +260,7 @@ def cause_from(patients: pd.DataFrame, outcome: str = "aggressive_pd") -> pd.Dat
     checks.columns(patients, [outcome, months, "death", "months_to_death"], name="patients")
     happened = checks.outcomes(outcome, patients[outcome])
     died = checks.outcomes("death", patients["death"]) & ~happened
-    until = checks.numbers(months, patients[months])
+    until = checks.numbers(months, patients[months]).copy()
     # only the deaths that are counted need a time
     until[died] = checks.numbers("months_to_death", patients["months_to_death"][died])
     cause = np.select([happened, died], [1, 2], default=0)
