@@ -287,3 +287,22 @@ def test_models_are_said_with_their_notes():
         "- Thresholds (Youden, in development): Model CSD 0.28.\n"
         "- **Note:** no factor was selected."
     )
+
+
+def test_a_tissue_says_whether_it_is_as_expected():
+    row = {"patient_id": "p", "tissue": "liver", "hu": 101.4, "sd_hu": 8.2, "low_hu": 60.0}
+    rows = [
+        {**row, "high_hu": 150.0, "inside": True, "rescale_intercept": -1024.0, "problem": ""},
+        {**row, "high_hu": 90.0, "inside": False, "rescale_intercept": 0.0, "problem": ""},
+        {**row, "high_hu": 90.0, "inside": False, "rescale_intercept": 0.0, "problem": "no slice"},
+    ]
+    shown = words.hounsfield(pd.DataFrame(rows))
+    assert shown["HU, mean ± SD"].tolist() == ["101 ± 8", "101 ± 8", "no slice"]
+    assert shown[""].tolist() == ["as expected", "outside", ""]
+    assert shown["RescaleIntercept"].tolist() == ["-1024", "0", ""]
+
+
+def test_what_must_be_known_of_used_series_is_said():
+    table = pd.DataFrame({"patient_id": ["p"], "rule": ["r"], "meaning": ["its name differs"]})
+    assert words.imaging_warnings(table).loc["p", "what"] == "its name differs"
+    assert "No series" in words.imaging_warnings(table[:0])._repr_html_()

@@ -298,6 +298,56 @@ def problems(table: pd.DataFrame, most: int = 10) -> str:
     return "\n".join([f"{len(table)} patient(s): {said}.", "", *lines, *more])
 
 
+def imaging_warnings(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What must be known of series that are used; it names patients: for the internal edition.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `imaging.study_slices.warnings_of` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by patient. Without rows it says that there is nothing to know.
+    """
+    shown = _Whole(
+        {"what": table["meaning"].to_list()}, index=table["patient_id"].rename("patient")
+    )
+    shown.attrs["nothing"] = "No series that is used breaks a rule."
+    return shown
+
+
+def hounsfield(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Tissues where they are known, with what they measure, a row a patient and tissue.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``hounsfield.csv``; it names patients: for the internal edition.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text. Without rows it says that the study names no landmark.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "HU, mean ± SD": [r.problem or f"{r.hu:.0f} ± {r.sd_hu:.0f}" for r in rows],
+        "expected": [f"{r.low_hu:.0f} to {r.high_hu:.0f}" for r in rows],
+        "": ["" if r.problem else "as expected" if r.inside else "outside" for r in rows],
+        "RescaleIntercept": ["" if r.problem else f"{r.rescale_intercept:.0f}" for r in rows],
+    }
+    shown = _Whole(pd.DataFrame(text))
+    shown.index = pd.MultiIndex.from_frame(
+        table[["patient_id", "tissue"]], names=["patient", "tissue"]
+    )
+    shown.attrs["nothing"] = "The study names no landmark."
+    return shown
+
+
 def medians(summary: pd.DataFrame) -> pd.DataFrame:
     """
     Median times by outcome and group, in a reader's words.

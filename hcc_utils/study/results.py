@@ -44,6 +44,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "slices.csv",
         "slices.npy",
         "imaging_problems.csv",
+        "hounsfield.csv",
         "preprocessing.json",
     ),
     "03_cnn": ("scores_d.csv",),
