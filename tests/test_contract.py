@@ -165,6 +165,90 @@ class TestImages:
         assert _refused(study, tmp_path) == ["centres.b.roi.path: b/roi: must be there and is not."]
 
 
+class TestDownloads:
+    """What the archive's list of a download says is there, against what is there."""
+
+    def _study(self, folder: Path, lines: str) -> Manifest:
+        """Hospital b's patients b1 to b4 with a file each in a download with this list."""
+        study = _with_images(folder, "b", "b1")
+        root = folder / "b" / "dicom"
+        (root / "b1" / "1.dcm").unlink()
+        (root / "b1").rmdir()
+        for number in range(1, 5):
+            series = root / "manifest-1" / "HCC" / f"b{number}" / "study" / "series"
+            series.mkdir(parents=True)
+            (series / "1-1.dcm").touch()
+        header = "Series UID,Number of Images,File Location"
+        (root / "manifest-1" / "metadata.csv").write_text(f"{header}\n{lines}", "utf-8")
+        return study
+
+    def _warnings(self, folder: Path, lines: str) -> list[str]:
+        verdict = contract.check(self._study(folder, lines), folder / "results")
+        assert "b" in verdict.accepted
+        return [str(said) for said in verdict.warnings["b"] if "metadata" in said.where]
+
+    def test_a_complete_download_passes(self, tmp_path: Path) -> None:
+        lines = [f"1.{n},1,.\\HCC\\b{n}\\study\\series\n" for n in range(1, 5)]
+        assert self._warnings(tmp_path, "".join(lines)) == []
+
+    def test_what_did_not_come_is_a_warning_with_its_patients(self, tmp_path: Path) -> None:
+        """b1 has one of three files; b5's series has no folder at all."""
+        lines = "1.1,3,./HCC/b1/study/series\n1.2,1,./HCC/b2/study/series\n"
+        (said,) = self._warnings(tmp_path, lines + "1.5,7,./HCC/b5/study/series\n")
+        assert said == (
+            "b/dicom: manifest-1/metadata.csv: 2 of its 3 series hold fewer files than it lists; "
+            "got b1 (1 of 3), b5 (0 of 7). Download them again."
+        )
+
+    def test_a_damaged_list_is_a_warning_with_its_lines(self, tmp_path: Path) -> None:
+        (said,) = self._warnings(tmp_path, "1.1,1,./HCC/b1/study/series\n1.2,1,./HC")
+        assert "is damaged: lines without a number of images or a folder are left out" in said
+        assert said.endswith("got 3. Download the collection again.")
+
+    def test_images_moved_away_from_their_list_say_nothing(self, tmp_path: Path) -> None:
+        study = self._study(tmp_path, "1.1,3,./HCC/b1/study/series\n")
+        root = tmp_path / "b" / "dicom" / "manifest-1"
+        (root / "HCC").rename(root / "images")
+        verdict = contract.check(study, tmp_path / "results")
+        assert "b" in verdict.accepted
+        assert not [said for said in verdict.warnings["b"] if "metadata" in said.where]
+
+
+class TestLandmarks:
+    def _study(self, folder: Path, lines: str, **more: object) -> Manifest:
+        study = _with_images(folder, "b", "b1", landmarks="b/landmarks.csv", **more)
+        header = "patient_id,tissue,slice_z_mm,row,column"
+        (folder / "b" / "landmarks.csv").write_text(f"{header}\n{lines}", "utf-8")
+        return study
+
+    def test_sound_landmarks_pass(self, tmp_path: Path) -> None:
+        study = self._study(tmp_path, "b1,air,-10.5,20,20\n")
+        assert "b" in contract.check(study, tmp_path / "results").accepted
+
+    def test_a_wrong_table_is_named_with_its_lines(self, tmp_path: Path) -> None:
+        lines = _refused(self._study(tmp_path, "b1,air,0,4,4\n\nb1,lver,0,4,4.5\n"), tmp_path)
+        assert lines == [
+            (
+                "b/landmarks.csv:4: tissue: must be one of air, fat, muscle, liver, spleen, "
+                "portal_vein, aorta; got 'lver' (nearest: 'liver')."
+            ),
+            "b/landmarks.csv:4: column: must be a whole number from 0; got '4.5'.",
+        ]
+
+    def test_a_landmark_of_nobody_is_refused(self, tmp_path: Path) -> None:
+        (line,) = _refused(self._study(tmp_path, "b9,air,0,4,4\n"), tmp_path)
+        assert line == "centres.b.landmarks: each patient must have a row in the table; got b9."
+
+    def test_landmarks_without_images_are_refused(self, tmp_path: Path) -> None:
+        study = self._study(tmp_path, "b1,air,0,4,4\n", dicom=None)
+        assert "needs the centre's dicom folder" in _refused(study, tmp_path)[0]
+
+    def test_a_missing_table_is_named(self, tmp_path: Path) -> None:
+        study = self._study(tmp_path, "")
+        (tmp_path / "b" / "landmarks.csv").unlink()
+        assert _refused(study, tmp_path) == ["b/landmarks.csv: there is no such file."]
+
+
 class TestChecksums:
     def _study(self, folder: Path, listed: str) -> Manifest:
         study = _with_images(folder, "b", "b1", checksums="b/SHA256SUMS")

@@ -19,7 +19,7 @@ from dicom_files import (
 )
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import preprocessing, roi, series, slices
+from hcc_utils.imaging import preprocessing, roi, series, slices, study_slices
 from hcc_utils.study.manifest import Roi
 
 BOX = {"Lesion": mask(s2=(3, 8, 4, 9), s3=(4, 9, 5, 10))}
@@ -197,6 +197,83 @@ def test_every_warning_stands_in_the_inventory(centre):
         ["warn", "patient_id_mismatch"]
     ]
     assert list(cohort.inventory.columns) == list(series.COLUMNS)
+
+
+def listed(centre, patient_id, n_images):
+    """A list of the archive that gives the patient's one series so many images."""
+    (centre / "dicom" / "all").mkdir()
+    (centre / "dicom" / patient_id).rename(centre / "dicom" / "all" / patient_id)
+    line = f"{uid(1)},{n_images},./all/{patient_id}/study/series"
+    (centre / "dicom" / "metadata.csv").write_text(
+        f"Series UID,Number of Images,File Location\n{line}\n", "utf-8"
+    )
+
+
+def test_a_series_of_a_half_download_says_how_much_is_missing(centre):
+    """Six of ten images came: enough for the lesion's two slices, and then not."""
+    listed(centre, "P1", 10)
+    cohort = prepared(centre, "P1")
+    assert len(cohort.table) == 2
+    assert study_slices.warnings_of(cohort.inventory).to_numpy().tolist() == [
+        [
+            "P1",
+            "fewer_files_than_listed",
+            (
+                "files of it are missing (metadata.csv lists more); download the series again: "
+                "6 of 10 files are there"
+            ),
+        ]
+    ]
+    (centre / "dicom" / "all" / "P1" / "1-03.dcm").unlink()
+    problem = only_problem(prepared(centre, "P1"))
+    assert problem["rule"] == "unresolved_reference"
+    assert problem["message"].endswith(
+        f"holds no slice {uid(1, 3)}, to which the ROI refers (1 of its 2 slices are missing). "
+        "metadata.csv lists 10 images of the series, 5 are there: download the series again."
+    )
+
+
+def test_a_series_of_which_one_file_came_is_to_be_downloaded_again(centre):
+    listed(centre, "P1", 6)
+    for number in range(2, 7):
+        (centre / "dicom" / "all" / "P1" / f"1-{number:02d}.dcm").unlink()
+    problem = only_problem(prepared(centre, "P1"))
+    assert problem["rule"] == "single_file"
+    assert "lists 6 images of the series, 1 are there: download" in problem["message"]
+
+
+@pytest.mark.parametrize("left", ["nothing", "text", "segmentation", "scout"])
+def test_a_folder_without_a_ct_is_its_patients_problem(centre, left):
+    folder = centre / "dicom" / "P9"
+    folder.mkdir()
+    if left == "text":
+        (folder / "README").write_text("images follow")
+    elif left == "segmentation":
+        (folder / "1-1.dcm").write_bytes((centre / "roi" / "P1.dcm").read_bytes())
+    elif left == "scout":
+        write_series(folder, z_mm=[0], change=lambda _, image: setattr(image, "Modality", "DX"))
+    cohort = prepared(centre, "P9", "P1")
+    assert cohort.table["patient_id"].unique().tolist() == ["P1"]
+    problem = only_problem(cohort)
+    assert problem["rule"] == "no_usable_series"
+    assert "Put the portal-venous CT there" in problem["message"]
+
+
+def test_warnings_are_of_series_that_can_be_used(centre):
+    """P1's CT has a gap and another PatientID; the other series, a single slice, is refused."""
+    folder = write_series(centre / "dicom" / "P1", patient_id="Patient_01")
+    (folder / "1-05.dcm").unlink()
+    write_series(folder, series=2, z_mm=[0], patient_id="Patient_01")
+    cohort = prepared(centre, "P1", "P2")
+    said = study_slices.warnings_of(cohort.inventory)
+    assert said[["patient_id", "rule"]].to_numpy().tolist() == [
+        ["P1", "patient_id_mismatch"],
+        ["P1", "missing_slices"],
+    ]
+    assert "its folder's name tells" in said["meaning"][0]
+    nobody = study_slices.warnings_of(prepared(centre, "P2").inventory)
+    assert list(nobody.columns) == ["patient_id", "rule", "meaning"]
+    assert nobody.empty
 
 
 def test_a_wrong_manifest_stops_before_anything_is_read(centre):

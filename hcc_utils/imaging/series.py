@@ -109,8 +109,8 @@ class Series:
             raise ImagingError(
                 "unresolved_reference",
                 f"{self.patient_id}: the series {self.series_instance_uid} holds no slice "
-                f"{gone[0]}, to which the ROI refers; {len(gone)} of its {len(wanted)} slices are "
-                f"missing. {self.lost or _NOT_KNOWN_TO_BE_LOST}",
+                f"{gone[0]}, to which the ROI refers ({len(gone)} of its {len(wanted)} slices are "
+                f"missing). {self.lost or _NOT_KNOWN_TO_BE_LOST}",
             )
 
     def place(self, sop_instance_uid: str) -> int:
