@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -185,8 +185,8 @@ class ClinicalModel:
         variables = {_variable(term) for term in self.terms}
         complete = self.imputer.apply(_derived(patients, variables))
         _require_known(complete, variables)
-        design = _design(complete, list(self.terms))
-        return np.asarray(self.intercept + design[:, 1:] @ np.array(list(self.terms.values())))
+        columns = _columns(complete, list(self.terms))[:, 1:]
+        return np.asarray(self.intercept + columns @ np.array(list(self.terms.values())))
 
     def risk(self, patients: pd.DataFrame) -> checks.Floats:
         """
@@ -381,13 +381,12 @@ def step_aic(
     checks.columns(table, [outcome, *candidates], name="patients")
     rows = table.dropna(subset=[outcome, *candidates])
     event = checks.outcomes(outcome, rows[outcome], both=True)
-    parts = {name: _design(rows, _terms(name, rows[name]))[:, 1:] for name in candidates}
+    parts = {name: design(rows, [name])[1][:, 1:] for name in candidates}
     ones = np.ones((len(rows), 1))
 
     def fitted(names: Sequence[str]) -> logistic.Fit:
         """The model of these variables."""
-        design = np.hstack([ones, *(parts[name] for name in names)])
-        return logistic.maximum_likelihood(design, event)
+        return logistic.maximum_likelihood(np.hstack([ones, *(parts[n] for n in names)]), event)
 
     selected = [] if direction == "forward" else list(dict.fromkeys(candidates))
     now = fitted(selected)
@@ -488,23 +487,79 @@ def cross_fit(
     InputError
         If there is one fold only, or a training part holds one class only.
     """
-    folds = checks.numbers("fold", fold).astype(int)
-    checks.same_length(patients=patients.index, fold=folds)
-    if len(np.unique(folds)) < 2:
-        raise checks.InputError("fold must name at least two folds: nobody is left out by one.")
-    score = np.empty(len(patients))
-    for left_out in np.unique(folds):
-        model = fit(patients[folds != left_out], outcome, candidates, p_below)
-        score[folds == left_out] = model.score(patients[folds == left_out])
+    score = left_out_scores(
+        patients, fold, lambda training: fit(training, outcome, candidates, p_below)
+    )
     return Scores.of(
         patients,
         model="cs",
         origin="out_of_fold",
         score=score,
         risk=1 / (1 + np.exp(-score)),
-        fold=folds,
+        fold=fold,
         event=outcome,
     )
+
+
+def left_out_scores(
+    patients: pd.DataFrame,
+    fold: npt.ArrayLike,
+    fitted: Callable[[pd.DataFrame], ClinicalModel],
+) -> checks.Floats:
+    """
+    Each patient's score by the model of the patients in the other folds.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient.
+    fold : array_like of int, shape (n_patients,)
+        The fold in which each patient is left out.
+    fitted : callable
+        From training rows to their model; everything that is learnt is learnt there.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_patients,)
+        Linear predictors.
+
+    Raises
+    ------
+    InputError
+        If there is one fold only.
+    """
+    folds = checks.numbers("fold", fold).astype(int)
+    checks.same_length(patients=patients.index, fold=folds)
+    if len(np.unique(folds)) < 2:
+        raise checks.InputError("fold must name at least two folds: nobody is left out by one.")
+    score = np.empty(len(patients))
+    for left_out in np.unique(folds):
+        score[folds == left_out] = fitted(patients[folds != left_out]).score(
+            patients[folds == left_out]
+        )
+    return score
+
+
+def design(patients: pd.DataFrame, variables: Iterable[str]) -> tuple[list[str], checks.Floats]:
+    """
+    The terms of these variables, and a design of one column each behind a column of ones.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient, every variable known.
+    variables : iterable of str
+        One of several levels has a term for each but the reference.
+
+    Returns
+    -------
+    terms : list of str
+        Such as ``diameter_mm`` and ``capsule[intact]``.
+    columns : numpy.ndarray of float, shape (n_patients, 1 + n_terms)
+        Numbers as they are; flags and levels as 0 and 1.
+    """
+    terms = [term for name in variables for term in _terms(name, patients[name])]
+    return terms, _columns(patients, terms)
 
 
 def _derived(patients: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -559,7 +614,7 @@ def _variable(term: str) -> str:
     return term.partition("[")[0]
 
 
-def _design(patients: pd.DataFrame, terms: Sequence[str]) -> checks.Floats:
+def _columns(patients: pd.DataFrame, terms: Sequence[str]) -> checks.Floats:
     """A column of ones and one a term."""
     columns = [np.ones(len(patients))]
     for term in terms:
@@ -595,13 +650,13 @@ def _screened(table: pd.DataFrame, outcome: str, name: str) -> dict[str, object]
     rows = table.dropna(subset=[outcome, name])
     row: dict[str, object] = {"variable": name, "n": len(rows), "df": 0, "p_value": np.nan}
     event = checks.outcomes(outcome, rows[outcome])
-    design = _design(rows, _terms(name, rows[name]))
-    if len(rows) == 0 or event.all() or not event.any() or np.linalg.matrix_rank(design) == 1:
+    _, columns = design(rows, [name])
+    if len(rows) == 0 or event.all() or not event.any() or np.linalg.matrix_rank(columns) == 1:
         return {**row, "note": "constant"}
-    alone = logistic.maximum_likelihood(design, event)
-    none = logistic.maximum_likelihood(design[:, :1], event)
+    alone = logistic.maximum_likelihood(columns, event)
+    none = logistic.maximum_likelihood(columns[:, :1], event)
     p_value = float(chi2.sf(none.deviance - alone.deviance, alone.rank - 1))
-    note = "separated" if logistic.separated(design, event) else ""
+    note = "separated" if logistic.separated(columns, event) else ""
     return {**row, "df": alone.rank - 1, "p_value": p_value, "note": note}
 
 
@@ -639,16 +694,15 @@ def _estimated(
     rows: pd.DataFrame, event: checks.Bools, selected: Sequence[str], *, penalise: bool
 ) -> ClinicalModel:
     """The selected variables fitted together; a column that repeats others is left out, as in R."""
-    terms = [term for name in selected for term in _terms(name, rows[name])]
-    design = _design(rows, terms)
-    kept = logistic.independent(design)
-    design, terms = design[:, kept], [terms[column - 1] for column in kept[1:]]
-    if not logistic.separated(design, event):
+    terms, columns = design(rows, selected)
+    kept = logistic.independent(columns)
+    columns, terms = columns[:, kept], [terms[column - 1] for column in kept[1:]]
+    if not logistic.separated(columns, event):
         note = "" if terms else "no factor was selected: the intercept alone"
-        fitted = logistic.maximum_likelihood(design, event)
+        fitted = logistic.maximum_likelihood(columns, event)
     elif penalise:
         note = f"{_SEPARATED}; Firth's penalised estimates"
-        fitted = logistic.firth(design, event)
+        fitted = logistic.firth(columns, event)
     else:
         note, nothing = f"{_SEPARATED}; no finite estimates", np.full(len(kept), np.nan)
         fitted = logistic.Fit(nothing, nothing, np.nan, len(kept))
