@@ -374,3 +374,34 @@ def test_unchanged_files_are_not_read_twice_and_a_change_is_seen(tmp_path: Path)
     refused = contract.check(study, folder).refused["b"]
     assert "SHA-256 is another now" in str(refused[0])
     assert "SHA-256 is another now" in str(contract.check(study, folder).refused["b"][0])
+
+
+@pytest.fixture
+def renamed(tmp_path: Path) -> Manifest:
+    """Each hospital's capsule column is renamed; their codebooks say that it is optional."""
+    study = small_study.read(tmp_path)
+    column = {**small_study.CODEBOOK["columns"]["capsule"], "optional": True}  # type: ignore[index]
+    for name in "abc":
+        small_study.codebook(tmp_path, name, capsule=column)
+        table = tmp_path / name / "patients.csv"
+        table.write_text(table.read_text("utf-8").replace("Capsule", "Kapsel"), "utf-8")
+    return study
+
+
+def test_development_does_without_models_whose_optional_column_is_lacking(
+    tmp_path: Path, renamed: Manifest
+) -> None:
+    verdict = contract.check(renamed, tmp_path / "results")
+    assert set(verdict.chapters) == {"04_comparison", "05_nomogram_dca"}
+    assert verdict.chapters["04_comparison"].endswith("models need: Capsule.")
+    said = "\n".join(str(problem) for problem in verdict.warnings["a"])
+    assert "column 'Capsule': is not in the header" in said
+    written = json.loads((tmp_path / "results" / "accepted.json").read_text("utf-8"))
+    assert written["chapters"] == dict(verdict.chapters)
+
+
+def test_a_validation_centre_cannot_be_scored_without_an_optional_column(
+    tmp_path: Path, renamed: Manifest
+) -> None:
+    verdict = contract.check(renamed, tmp_path / "results")
+    assert set(verdict.refused) == {"b", "c"}

@@ -35,11 +35,14 @@ class Verdict:
         For each validation centre that does not run, all its problems.
     warnings : dict
         For each centre that runs (of either role), what a reader should know.
+    chapters : dict of str to str
+        The chapters that development's tables cannot serve, each with its reason.
     """
 
     accepted: tuple[str, ...]
     refused: Mapping[str, tuple[Problem, ...]]
     warnings: Mapping[str, tuple[Problem, ...]]
+    chapters: Mapping[str, str]
 
 
 def check(manifest: Manifest, folder: Path) -> Verdict:
@@ -85,6 +88,9 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
             for name, state in states.items()
             if state.warnings and name not in refused
         },
+        chapters={
+            c: why for name in manifest.development for c, why in states[name].chapters.items()
+        },
     )
     results.write_json(_redacted(verdict), folder / "accepted.json")
     return verdict
@@ -96,7 +102,7 @@ def _redacted(verdict: Verdict) -> dict[str, object]:
         kind: {name: [problem.redacted for problem in problems] for name, problems in found.items()}
         for kind, found in (("refused", verdict.refused), ("warnings", verdict.warnings))
     }
-    return {"accepted": list(verdict.accepted), **lines}
+    return {"accepted": list(verdict.accepted), **lines, "chapters": dict(verdict.chapters)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +112,7 @@ class _State:
     ids: frozenset[str]
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    chapters: Mapping[str, str]
 
     @classmethod
     def of(cls, manifest: Manifest, name: str, folder: Path) -> _State:
@@ -114,6 +121,7 @@ class _State:
         problems = [*_checksums(manifest, name, verified), *_roi(manifest, name)]
         warnings: list[Problem] = []
         ids: frozenset[str] = frozenset()
+        chapters: dict[str, str] = {}
         try:
             patients = tables.read(manifest, name)
             ids = frozenset(patients["patient_id"])
@@ -122,12 +130,13 @@ class _State:
             warnings += _events(manifest, name, patients)
             warnings += _stand_ins(manifest, name, patients)
             warnings += _absent(manifest, name, patients)
+            chapters = tables.chapters_without(manifest, patients)
             warnings += _without_folder(manifest, name, patients, ids_with_folders)
             warnings += _downloads(manifest, name)
             problems += _landmarks(manifest, name, ids)
         except Problems as error:
             problems += error.problems
-        return cls(ids=ids, problems=tuple(problems), warnings=tuple(warnings))
+        return cls(ids=ids, problems=tuple(problems), warnings=tuple(warnings), chapters=chapters)
 
 
 def _shared(manifest: Manifest) -> Iterator[Problem]:
@@ -311,7 +320,7 @@ def _absent(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[P
         if variable not in patients:
             where = f"{manifest.centre(name).table}:1: column {' or '.join(column.columns)!r}"
             rule = f"is not in the header; {variable} is optional, and what needs it is left out"
-            yield Problem(where, rule)
+            yield Problem(where, rule, remedy="Was it renamed? Then name it so in the codebook.")
 
 
 def _stand_ins(manifest: Manifest, name: str, patients: pd.DataFrame) -> Iterator[Problem]:

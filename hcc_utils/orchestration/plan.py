@@ -34,14 +34,17 @@ def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
     manifest : Manifest
         The study; it names those that it leaves out.
     results_root : pathlib.Path
-        The folder above all results: another study's bundle may be missing there.
+        The folder above all results: the study's own ``accepted.json`` names those that its
+        tables cannot serve, and another study's bundle may be missing there.
 
     Returns
     -------
     dict of str to str
         By chapter.
     """
-    chapters = dict(manifest.chapters_left_out)
+    verdict = results_root / manifest.study / "accepted.json"
+    checked = json.loads(verdict.read_text("utf-8")) if verdict.is_file() else {}
+    chapters = checked.get("chapters", {}) | manifest.chapters_left_out
     bundle = borrowed_bundle(manifest, results_root)
     if bundle and not (bundle / "bundle.json").is_file():
         reason = (

@@ -74,6 +74,8 @@ def run(
             console.print(f"[red]refused: {centre}[/red]")
             for line in lines:
                 console.print(f"  {line}", markup=False, highlight=False)
+        for chapter, why in plan.left_out(manifest, results_root).items():
+            console.print(f"[dim]left out: {chapter}: {why}[/dim]", highlight=False)
         ordered = _plan(manifest, list(checked.accepted), results_root, profile)
         code = _snakemake(ordered, ordered.write(), cores, console)
     if code:

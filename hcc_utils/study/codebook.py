@@ -142,6 +142,22 @@ class Codebook:
         words = frozenset(plain(cell) for cell in missing)
         return cls(path=Path(path), columns=ordered, missing=words | {""})
 
+    def is_optional(self, name: str) -> bool:
+        """
+        Whether the table may lack the column of a variable.
+
+        Parameters
+        ----------
+        name : str
+            A name of the vocabulary.
+
+        Returns
+        -------
+        bool
+            False where the codebook does not say that it may.
+        """
+        return name in self.columns and self.columns[name].optional
+
 
 def plain(cell: object) -> str:
     """

@@ -477,9 +477,9 @@ def tables_one(patients: pd.DataFrame, groupings: Sequence[str]) -> pd.DataFrame
     return pd.DataFrame(rows, columns=["by", *_ROW, *groups, *_TESTED])
 
 
-def default_groupings(patients: pd.DataFrame, endpoint: str) -> tuple[str, ...]:
+def groupings(patients: pd.DataFrame, endpoint: str, asked: Iterable[str] = ()) -> tuple[str, ...]:
     """
-    What Table 1 is divided by where a study does not say.
+    What Table 1 is divided by.
 
     Parameters
     ----------
@@ -487,13 +487,17 @@ def default_groupings(patients: pd.DataFrame, endpoint: str) -> tuple[str, ...]:
         One row a patient, with ``centre``.
     endpoint : str
         The outcome's column.
+    asked : iterable of str, optional
+        What the study asks for; a column that the table lacks is passed over.
 
     Returns
     -------
     tuple of str
-        The hospital where there are several, else the endpoint.
+        Where nothing is asked for: the hospital if there are several, else the endpoint.
     """
-    return ("centre",) if len(set(patients["centre"])) > 1 else (endpoint,)
+    there = tuple(name for name in asked if name in patients)
+    several = len(set(patients["centre"])) > 1
+    return there or (("centre",) if several else (endpoint,))
 
 
 _ROW, _TESTED = ("variable", "level"), ("test", "statistic", "p_value", "smd")

@@ -20,6 +20,7 @@ from hcc_utils import checks
 from hcc_utils.checks import Problem, Problems
 from hcc_utils.study.codebook import Codebook, Column, is_number, plain
 from hcc_utils.study.manifest import Centre, Endpoint, Manifest
+from hcc_utils.study.vocabulary import label
 
 PREDICTORS = ("diameter_mm", "cirrhosis", "capsule", "fusion_lesion", "nodule_in_nodule")
 
@@ -41,7 +42,7 @@ _ID = r"\w[\w.-]{0,63}"
 _ROUNDING = 1e-9
 
 
-_MODELS = ("04_comparison", "05_nomogram_dca")
+_MODELS = ("04_comparison", "05_nomogram_dca")  # what a study can do without, and still be one
 
 
 def required(manifest: Manifest) -> tuple[str, ...]:
@@ -58,15 +59,49 @@ def required(manifest: Manifest) -> tuple[str, ...]:
     tuple of str
         Names of the vocabulary.
     """
-    chapters = [chapter for chapter in REQUIRED if chapter not in manifest.chapters_left_out]
-    plan = manifest.clinical_model
-    names = [
-        name
-        for chapter in chapters
-        for name in (plan.columns if plan and chapter in _MODELS else REQUIRED[chapter])
-    ]
+    chapters = (chapter for chapter in REQUIRED if chapter not in manifest.chapters_left_out)
+    names = [name for chapter in chapters for name in _needs(manifest, chapter)]
     endpoint = [manifest.endpoint, f"{MONTHS}{manifest.endpoint}"]
     return tuple(dict.fromkeys([*names, *endpoint]))
+
+
+def chapters_without(manifest: Manifest, patients: pd.DataFrame) -> dict[str, str]:
+    """
+    The chapters that a table cannot serve, since it lacks optional columns, each with its reason.
+
+    Parameters
+    ----------
+    manifest : Manifest
+        The study.
+    patients : pandas.DataFrame
+        As `read` gives them.
+
+    Returns
+    -------
+    dict of str to str
+        By chapter; those that the study itself leaves out are not repeated.
+    """
+    found = {}
+    for chapter in _MODELS:
+        lacks = [label(name) for name in _needs(manifest, chapter) if name not in patients]
+        if lacks and chapter not in manifest.chapters_left_out:
+            found[chapter] = f"The table lacks what its models need: {', '.join(lacks)}."
+    return found
+
+
+def _spared(manifest: Manifest, centre: str, codebook: Codebook) -> set[str]:
+    """Optional columns that only models need: without them development does without models."""
+    if manifest.centre(centre).role == "validation":
+        return set()
+    models = {name for chapter in _MODELS for name in _needs(manifest, chapter)}
+    others = {*REQUIRED["01_cohort"], *REQUIRED["06_survival"]}
+    return {name for name in models - others if codebook.is_optional(name)}
+
+
+def _needs(manifest: Manifest, chapter: str) -> tuple[str, ...]:
+    """The columns that one chapter needs beside the endpoint."""
+    plan = manifest.clinical_model
+    return plan.columns if plan and chapter in _MODELS else REQUIRED[chapter]
 
 
 def read(manifest: Manifest, centre: str) -> pd.DataFrame:
@@ -98,7 +133,7 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
     given = manifest.centre(centre)
     table = _Table.read(manifest.path(centre, "table"), given)
     reading = _Reading(table, codebook)
-    needed = required(manifest)
+    needed = [n for n in required(manifest) if n not in _spared(manifest, centre, codebook)]
     patients = pd.DataFrame({name: reading.values(name) for name in reading.there(needed)})
     reading.require(needed, patients)
     reading.compare(patients)
