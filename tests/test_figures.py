@@ -130,7 +130,7 @@ WORDS = {
     "survival": "Low risk: 80% at 12 months",
     "learning_curves": "from 0.700 to 0.400 on average",
     "nomogram": "Largest diameter (mm) up to 100 points",
-    "thumbnails": "2 CT slices, window 60 HU wide 400 HU",
+    "thumbnails": "2 CT slices, window 100 HU wide 250 HU",
     "score_distribution": "Model CSD, no event: median 0.03",
     "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
     "-43.5 to 44, 93 patients",
@@ -256,9 +256,18 @@ def test_bland_altman_leaves_out_a_pair_without_limits():
 
 
 def test_thumbnails_show_hounsfield_units_through_the_window():
-    """60 HU is the middle of the window 60 wide 400: half of 255, rounded to even."""
+    """60 HU is 85 above the lower end of the window around 100, 250 wide: 0.34 of 255 is 87."""
     first = ALL["thumbnails"]().data[0]
-    assert np.unique(first.z).tolist() == [128]
+    assert np.unique(first.z).tolist() == [87]
+
+
+def test_thumbnails_outline_the_box():
+    """Of 4 pixels (from -0.5 to 3.5) the second and third: 0.5 to 2.5; all rows but the first."""
+    box = {"left": 0.25, "right": 0.75, "top": 0.25, "bottom": 1.0}
+    figure = figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"], **box}))
+    edges = [(s.x0, s.x1, s.y0, s.y1, s.xref) for s in figure.layout.shapes]
+    assert edges == [(0.5, 2.5, 0.5, 3.5, "x"), (0.5, 2.5, 0.5, 3.5, "x2")]
+    assert "the box outlined in each" in figure.layout.meta["alt"]
 
 
 def test_flow_of_two_hospitals_is_added_up():

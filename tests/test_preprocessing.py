@@ -276,6 +276,23 @@ def test_warnings_are_of_series_that_can_be_used(centre):
     assert nobody.empty
 
 
+def test_the_middle_slice_tells_where_its_box_is(centre):
+    """P1's boxes are 6 x 6 pixels of 0.75 mm; the upper slice's, rows 4 to 9 and columns 5 to 10.
+
+    Widened by 5 pixels where the image has them: rows from 0 (4 before) to 14, columns 0 to 15.
+    """
+    table = preprocessing.cohort_slices(
+        ["P1", "P2"], centre / "dicom", "seg", centre / "roi", chosen_series={}, workers=1
+    ).table
+    (row,) = study_slices.middle_slices(table, most=1, margin_pixels=5).to_dict("records")
+    assert row.pop("title") == "P1<br>z 7.5 mm, 4 x 4 mm"
+    assert row == pytest.approx(
+        {"left": 5 / 16, "right": 11 / 16, "top": 4 / 15, "bottom": 10 / 15}
+    )
+    assert study_slices.middle_slices(table, most=12).index.tolist() == [1, 3]
+    assert study_slices.middle_slices(table.head(0), most=12).empty
+
+
 def test_a_wrong_manifest_stops_before_anything_is_read(centre):
     with pytest.raises(InputError, match="roi_source must be one of seg, rtstruct, nifti, boxes"):
         prepared(centre, "P1", source="sge")

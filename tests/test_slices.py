@@ -94,9 +94,9 @@ def test_table_tells_where_each_slice_came_from(tmp_path):
     cut = slices.lesion_slices(found, boxes, margin_pixels=0, size=2)
     assert list(cut.table.columns) == list(slices.COLUMNS)
     assert cut.table.to_numpy().tolist() == [
-        ["P1", 1, uid(1), uid(1, 5), 1, 2.5, 5, 6, 7, 9, "boxes"],
-        ["P1", 1, uid(1), uid(1, 2), 1, 10, 5, 6, 7, 8, "boxes"],
-        ["P1", 2, uid(1), uid(1, 1), 1, 12.5, 1, 2, 3, 4, "boxes"],
+        ["P1", 1, uid(1), uid(1, 5), 1, 2.5, 0.75, 5, 6, 7, 9, "boxes"],
+        ["P1", 1, uid(1), uid(1, 2), 1, 10, 0.75, 5, 6, 7, 8, "boxes"],
+        ["P1", 2, uid(1), uid(1, 1), 1, 12.5, 0.75, 1, 2, 3, 4, "boxes"],
     ]
     np.testing.assert_array_equal(cut.pixels_hu[2], truth_hu(0)[1:3, 3:5])
 

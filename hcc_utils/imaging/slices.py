@@ -25,6 +25,7 @@ COLUMNS: tuple[str, ...] = (
     "sop_instance_uid",
     "frame_number",
     "slice_z_mm",
+    "pixel_spacing_mm",
     *rois.EDGES,
     "roi_source",
 )
@@ -112,12 +113,14 @@ def _require_one_box_a_place(series: Series, boxes: pd.DataFrame) -> None:
 
 def _row(series: Series, box: dict[str, Any]) -> dict[str, Any]:
     """A slice's row: whose, where from, which box."""
-    position = series.slice(box["sop_instance_uid"]).position_mm
+    header = series.slice(box["sop_instance_uid"])
+    position, spacing = header.position_mm, header.pixel_spacing_mm
     return box | {
         "patient_id": series.patient_id,
         "series_instance_uid": series.series_instance_uid,
         "frame_number": 1,
         "slice_z_mm": position[2] if position else np.nan,
+        "pixel_spacing_mm": spacing[0] if spacing else np.nan,
     }
 
 

@@ -114,7 +114,7 @@ def _meaning(rule: str, row: dict[str, Any]) -> str:
     return f"{said}: {row['n_files']} of {row['n_listed']} files are there"
 
 
-def middle_slices(table: pd.DataFrame, most: int) -> pd.DataFrame:
+def middle_slices(table: pd.DataFrame, most: int, margin_pixels: int = 5) -> pd.DataFrame:
     """
     The middle slice of the first lesions, to be looked at.
 
@@ -124,19 +124,41 @@ def middle_slices(table: pd.DataFrame, most: int) -> pd.DataFrame:
         Rows of ``slices.csv``.
     most : int
         How many patients at most.
+    margin_pixels : int, default 5
+        How far the boxes were widened.
 
     Returns
     -------
     pandas.DataFrame
-        One row a patient, its index that of `table`: ``title`` (patient and height in mm).
+        One row a patient, its index that of `table`: ``title`` (patient, height of the slice, and
+        width and height of the box before it was widened, in mm); ``left``, ``right``, ``top`` and
+        ``bottom``, where that box is in the picture, as shares of its sides.
     """
     first = list(dict.fromkeys(table["patient_id"]))[:most]
     rows = [
         table[table["patient_id"] == patient].sort_values("slice_z_mm").index for patient in first
     ]
     middle = table.loc[[index[len(index) // 2] for index in rows]]
-    titles = [f"{r.patient_id}, {r.slice_z_mm:.0f} mm" for r in middle.itertuples()]
-    return pd.DataFrame({"title": titles}, index=middle.index)
+    shown = pd.DataFrame({"title": [_title(row) for row in middle.to_dict("records")]})
+    shown.index = middle.index
+    for side, (start, end) in _ENDS.items():
+        low, high = middle[f"{side}_min"], middle[f"{side}_max"]
+        # crops are clipped at the image's edge; at its far one no body has a lesion
+        before, inside = low.clip(upper=margin_pixels), high - low + 1
+        whole = before + inside + margin_pixels
+        shown[start], shown[end] = before / whole, (before + inside) / whole
+    return shown
+
+
+_ENDS = {"column": ("left", "right"), "row": ("top", "bottom")}
+
+
+def _title(row: dict[str, Any]) -> str:
+    """Whose slice, where, and how large its box."""
+    width, height = (
+        (row[f"{side}_max"] - row[f"{side}_min"] + 1) * row["pixel_spacing_mm"] for side in _ENDS
+    )
+    return f"{row['patient_id']}<br>z {row['slice_z_mm']:.1f} mm, {width:.0f} x {height:.0f} mm"
 
 
 def _of_hospital(

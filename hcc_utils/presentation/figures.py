@@ -459,8 +459,8 @@ def thumbnails(
     pixels_hu: npt.NDArray[np.integer | np.floating],
     table: pd.DataFrame,
     *,
-    centre_hu: float = 60.0,
-    width_hu: float = 400.0,
+    centre_hu: float = 100.0,
+    width_hu: float = 250.0,
     columns: int = 4,
 ) -> go.Figure:
     """
@@ -471,10 +471,11 @@ def thumbnails(
     pixels_hu : numpy.ndarray, shape (n_slices, height, width)
         Intensities in Hounsfield units.
     table : pandas.DataFrame
-        One row a slice, with ``title``: what stands above it.
-    centre_hu : float, default 60
-        Centre of the window.
-    width_hu : float, default 400
+        One row a slice, with ``title``: what stands above it; where it has ``left``, ``right``,
+        ``top`` and ``bottom`` (shares of the picture's sides), this box is drawn.
+    centre_hu : float, default 100
+        Centre of the window: the enhanced liver, so that a lesion is seen in it.
+    width_hu : float, default 250
         Width of the window.
     columns : int, default 4
         Pictures side by side.
@@ -509,16 +510,31 @@ def thumbnails(
             col=place % columns + 1,
         )
     figure.update_xaxes(visible=False, constrain="domain", range=[-0.5, width - 0.5])
-    figure.update_yaxes(visible=False, constrain="domain", range=[height - 0.5, -0.5])
+    rows_down = {"constrain": "domain", "constraintoward": "top", "range": [height - 0.5, -0.5]}
+    figure.update_yaxes(visible=False, **rows_down)
     for axis in figure.select_yaxes():
         axis.update(scaleanchor=axis.anchor, scaleratio=1)
     figure.update_annotations(font={"size": 11})
+    boxed = {"left", "right", "top", "bottom"} <= set(table.columns)
+    for place, row in enumerate(table.itertuples() if boxed else ()):
+        figure.add_shape(
+            type="rect",
+            x0=row.left * width - 0.5,
+            x1=row.right * width - 0.5,
+            y0=row.top * height - 0.5,
+            y1=row.bottom * height - 0.5,
+            line={"color": ORANGE, "width": 1},
+            row=place // columns + 1,
+            col=place % columns + 1,
+        )
+    what = f"{count} CT slices{', the box outlined in each' if boxed else ''}"
     alt = (
-        f"{count} CT slices, window {centre_hu:.0f} HU wide {width_hu:.0f} HU. "
+        f"{what}, window {centre_hu:.0f} HU wide {width_hu:.0f} HU. "
         f"Mean intensities from {pixels_hu.mean(axis=(1, 2)).min():.0f} to "
         f"{pixels_hu.mean(axis=(1, 2)).max():.0f} HU."
     )
-    return _finish(figure, alt, height=60 + 190 * rows)
+    figure = _finish(figure, alt, height=70 + 200 * rows)
+    return figure.update_layout(margin_t=40)  # titles of two lines
 
 
 def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
