@@ -18,6 +18,7 @@ from hcc_utils.imaging.slices import Pixels
 from hcc_utils.study import folders
 
 PROBLEMS: tuple[str, ...] = ("patient_id", "rule", "message", "file")
+_FEW_PATIENTS = 10
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def cohort_slices(
     chosen_series: Mapping[str, str],
     margin_pixels: int = 5,
     size: int = 128,
-    workers: int = 2,
+    workers: int | None = None,
     progress: parallel.Progress | None = None,
 ) -> CohortSlices:
     """
@@ -86,8 +87,8 @@ def cohort_slices(
         How far boxes are widened, in the CT's own pixels.
     size : int, default 128
         Rows and columns of a slice.
-    workers : int, default 2
-        Processes.
+    workers : int, optional
+        Processes; by default two, and one for few patients: a process needs a second to start.
     progress : callable, optional
         Called with (done, total) after each patient.
 
@@ -107,6 +108,8 @@ def cohort_slices(
     checks.one_of("roi_source", roi_source, roi.SOURCES)
     if not Path(dicom_root).is_dir():
         raise checks.InputError(f"dicom_root {dicom_root} is not a folder; correct the manifest.")
+    if workers is None:
+        workers = 1 if len(patient_ids) < _FEW_PATIENTS else 2
     found = folders.patient_folders(dicom_root)
     tasks = [
         _Task(
