@@ -61,12 +61,20 @@ SURVIVAL = pd.DataFrame(
     {
         "outcome": "death",
         "estimate": "survival",
+        "grouping": "risk",
         "group": ["low"] * 3 + ["high"] * 3,
         "months": [0, 5, 12] * 2,
         "survival": [1, 0.9, 0.8, 1, 0.5, 0.25],
         "low": [1, 0.8, 0.7, 1, 0.4, 0.1],
         "high": [1, 1, 0.9, 1, 0.6, 0.4],
         "at_risk": [10, 9, 8, 10, 6, 2],
+    }
+)
+CODINGS = pd.DataFrame(
+    {
+        "coding": ["censored"] * 3 + ["followed_to_death"] * 3,
+        "months": [0, 10, 20] * 2,
+        "estimate": [0, 0.4, 0.9, 0, 0.3, 0.5],
     }
 )
 LEARNING = pd.DataFrame(
@@ -115,6 +123,7 @@ ALL = {
     "calibration": lambda: figures.calibration(CALIBRATION),
     "decision_curve": lambda: figures.decision_curve(DECISION),
     "survival": lambda: figures.survival(SURVIVAL),
+    "codings": lambda: figures.codings(CODINGS),
     "learning_curves": lambda: figures.learning_curves(LEARNING),
     "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
     "thumbnails": lambda: figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"]})),
@@ -128,6 +137,7 @@ WORDS = {
     "calibration": "where 10% was predicted 20% was observed, and where 90% was predicted 70%",
     "decision_curve": "above both intervening in all and in none at 2 of 3 thresholds, between 20%",
     "survival": "Low risk: 80% at 12 months",
+    "codings": "no event: follow-up ends at the last visit: 40% at 12 months; competing",
     "learning_curves": "from 0.700 to 0.400 on average",
     "nomogram": "Largest diameter (mm) up to 100 points",
     "thumbnails": "2 CT slices, window 100 HU wide 250 HU",
@@ -200,6 +210,47 @@ def test_survival_names_what_it_shows():
     incidence = figures.survival(SURVIVAL.assign(outcome="aggressive_pd", estimate="incidence"))
     words = "Cumulative incidence of<br>aggressive progression"
     assert incidence.layout.yaxis.title.text == words
+
+
+COLUMNS = ("child_pugh", "bclc")
+
+
+def test_survival_draws_a_panel_with_its_own_legend_for_each_grouping():
+    """Stages A and B of two groupings are four curves of their own, in two panels."""
+    stages = {"low": "A", "high": "B"}
+    by = [SURVIVAL.assign(grouping=g, group=SURVIVAL["group"].map(stages)) for g in COLUMNS]
+    figure = figures.survival(pd.concat(by))
+    curves = [one for one in figure.data if one.mode == "lines" and one.showlegend is None]
+    assert [(one.name, one.yaxis, one.legend) for one in curves] == [
+        ("A", "y", "legend"),
+        ("B", "y", "legend"),
+        ("A", "y3", "legend2"),
+        ("B", "y3", "legend2"),
+    ]
+    assert len({one.legendgroup for one in curves}) == 4
+    titles = [figure.layout[name].title.text.strip() for name in ("legend", "legend2")]
+    assert titles == ["Child-Pugh class", "BCLC stage"]
+
+
+def test_survival_s_panels_do_not_overlap():
+    figure = figures.survival(pd.concat([SURVIVAL.assign(grouping=g) for g in COLUMNS]))
+    domains = [figure.layout[name].domain for name in ("yaxis", "yaxis2", "yaxis3", "yaxis4")]
+    edges = [edge for low, high in domains for edge in (high, low)]
+    assert edges == sorted(edges, reverse=True)
+    assert 0 <= edges[-1] < edges[0] == 1
+
+
+def test_groups_of_one_panel_differ_in_colour_and_dashes():
+    six = [SURVIVAL.iloc[:3].assign(grouping="bclc", group=stage) for stage in "ABCDEF"]
+    figure = figures.survival(pd.concat(six))
+    lines = [one.line for one in figure.data if one.mode == "lines" and one.showlegend is None]
+    assert len({line.color for line in lines}) == len({line.dash for line in lines}) == 6
+
+
+def test_codings_draws_each_way_as_the_table_has_it():
+    figure = figures.codings(CODINGS)
+    assert list(trace(figure, "Competing, in the month of death").y) == [0, 0.3, 0.5]
+    assert figure.layout.xaxis.title.text == "Months"
 
 
 def test_survival_refuses_two_outcomes():

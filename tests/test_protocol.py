@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import sample_study
 
 from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
@@ -177,17 +179,34 @@ def test_a_validation_centre_hands_no_model_on(folder, developed):
     assert not elsewhere.path.exists()
 
 
+def by(*columns):
+    """What is asked of a study: by which columns its patients are followed."""
+    return sample_study.manifest(Path(), survival_by=columns)
+
+
 def test_risk_groups_split_at_the_frozen_threshold(folder, developed):
-    groups = protocol.risk_groups(folder).set_index("patient_id")["group"]
+    groups = protocol.risk_groups(by(), folder)
+    assert list(groups["grouping"].unique()) == ["all", "risk"]
+    group = groups[groups["grouping"] == "risk"].set_index("patient_id")["group"]
     csd = developed[1].only(model="csd").table.set_index("patient_id")["risk"]
     cut = developed[0].thresholds["csd"]
-    assert (groups.eq("high") == (csd.loc[groups.index] >= cut)).all()
-    assert groups.nunique() == 2
+    assert (group.eq("high") == (csd.loc[group.index] >= cut)).all()
+    assert list(group.unique()) == ["low", "high"]
 
 
-def test_without_scores_groups_are_child_pugh_classes(folder):
+def test_without_model_csd_groups_are_those_that_the_study_names(folder, developed):
+    developed[1].only(model="cs").write(folder.path / "scores.csv")
+    groups = protocol.risk_groups(by("child_pugh", "has_ct"), folder)
+    assert groups.groupby("grouping", sort=False)["group"].unique().map(list).to_dict() == {
+        "all": ["all"],
+        "child_pugh": ["A", "B"],
+        "has_ct": ["yes"],
+    }
+
+
+def test_without_scores_and_groupings_everyone_is_one_group(folder):
     (folder.path / "scores.csv").unlink()
-    assert set(protocol.risk_groups(folder)["group"]) == {"Child-Pugh A", "Child-Pugh B"}
+    assert set(protocol.risk_groups(by(), folder)["group"]) == {"all"}
 
 
 def test_the_nomogram_s_scales_hide_single_patients(folder, developed):

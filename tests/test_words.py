@@ -144,6 +144,16 @@ def test_coefficients_read_in_words():
     assert shown["odds ratio (95 % interval)"].tolist()[:2] == ["", "1.65 (1.20 to 2.30)"]
 
 
+def test_coefficients_without_standard_errors_have_no_interval_and_no_p():
+    """exp(0.3) = 1.35."""
+    model = clinical.ClinicalModel(-1.0, {"log10_afp_ng_ml": 0.3}, note="penalised")
+    shown = words.wald(model.wald())
+    assert shown.to_dict("index") == {
+        "Intercept": {"coefficient": "-1.0000", "odds ratio": ""},
+        "AFP (log10 of ng/mL)": {"coefficient": "0.3000", "odds ratio": "1.35"},
+    }
+
+
 def test_the_auc_is_said_with_its_origin_and_its_note(metrics):
     assert words.auc(metrics) == (
         "- **Model CSD**, external: AUC 0.800 (0.700 to 0.900), 32 patients, 8 events "
@@ -169,17 +179,113 @@ def test_a_threshold_is_said_in_patients():
     )
 
 
-def test_survival_is_said_by_group():
-    summary = pd.DataFrame(
-        {
-            "outcome": "death",
-            "group": ["high", "low"],
-            "n": [4, 6],
-            "events": [3, 1],
-            "p_value": 0.0301,
-        }
+SUMMARY = pd.DataFrame(
+    {
+        "outcome": ["progression"] * 3 + ["death"],
+        "grouping": ["all", "child_pugh", "child_pugh", "all"],
+        "group": ["all", "A", "B-C", "all"],
+        "n": [10, 4, 6, 10],
+        "events": [4, 3, 1, 7],
+        "median_months": [9.0, 8.0, np.nan, 12.34],
+        "low": [6.0, 5.0, 20.0, 8.0],
+        "high": [12.0, 9.0, np.nan, np.nan],
+        "p_value": [np.nan, 0.0301, 0.0301, np.nan],
+    }
+)
+CODED = pd.DataFrame(
+    {
+        "coding": ["censored", "followed_to_death"] * 2,
+        "months": [12, 12, 24, 24],
+        "estimate": [0.56, 0.35, np.nan, 0.5],
+        "low": [0.4, 0.26, np.nan, np.nan],
+        "high": [0.68, 0.45, np.nan, np.nan],
+        "at_risk": [17, 50, 0, 9],
+    }
+)
+
+
+def test_survival_is_said_by_group_and_the_event_by_coding():
+    progression, child_pugh, death = words.survival(SUMMARY, CODED).split("\n")
+    assert progression == (
+        "- **Progression**: 4 of 10 patients; by the way to count deaths, 35% to 56% by 12 months, "
+        "50% by 24 months."
     )
-    assert words.survival(summary) == "- **Death**: high: 3 of 4; low: 1 of 6. Log-rank p = 0.030."
+    assert child_pugh == "  - Child-Pugh class: A: 3 of 4; B-C: 1 of 6. Log-rank p = 0.030."
+    assert (
+        death == "- **Death**: 7 of 10 patients; median survival 12.3 (8.0 to not reached) months."
+    )
+
+
+def test_where_every_way_to_count_agrees_one_share_is_said():
+    agreed = words.survival(SUMMARY, CODED.assign(estimate=0.5)).split("\n")[0]
+    assert agreed.endswith("4 of 10 patients; 50% by 12 months, 50% by 24 months.")
+
+
+def test_codings_read_side_by_side():
+    shown = words.codings(CODED)
+    assert shown["by 12 months"].tolist() == [
+        "56% (40% to 68%), 17 at risk",
+        "35% (26% to 45%), 50 at risk",
+    ]
+    assert shown["by 24 months"].tolist() == [
+        "nobody followed so long",
+        "50% (no interval), 9 at risk",
+    ]
+
+
+def test_hazard_ratios_are_read_against_the_first_group():
+    table = pd.DataFrame(
+        {
+            "grouping": ["all", "cirrhosis", "cirrhosis", "bclc", "bclc"],
+            "group": ["all", "no", "yes", "A", "B"],
+            "n": 6, "events": 3, "hazard_ratio": [1, 1, 2, 1, np.nan],
+            "low": [np.nan, np.nan, 0.5, np.nan, np.nan],
+            "high": [np.nan, np.nan, 8, np.nan, np.nan],
+            "p_value": [np.nan, np.nan, 0.3, np.nan, np.nan],
+            "note": ["reference", "reference", "", "reference", "no finite estimate"],
+        }
+    )  # fmt: skip
+    assert words.cox(table)["hazard ratio (95 % interval)"].to_dict() == {
+        "Cirrhosis: no": "1 (reference)",
+        "Cirrhosis: yes": "2.00 (0.50 to 8.00)",
+        "BCLC stage A": "1 (reference)",
+        "BCLC stage B": "no finite estimate",
+    }
+    assert "one group: nothing to compare" in words.cox(table.iloc[:1])._repr_html_()
+
+
+def test_groups_are_said_with_those_left_out_and_those_not_recorded():
+    patients = pd.DataFrame(
+        {"grouping": ["all"] * 3 + ["bclc"] * 2, "group": ["all"] * 3 + ["A", "B-C"]}
+    )
+    assert words.groups(patients, ["bclc", "child_pugh"]).split("\n") == [
+        "- **All patients**: 3.",
+        "- **BCLC stage**: A 1, B-C 1; 1 without a value are left out.",
+        "- **Child-Pugh class**: not recorded here.",
+    ]
+
+
+class TestCensoring:
+    COUNTS = pd.DataFrame(
+        {"outcome": ["progression"], "n": 105, "without": 60, "died": 53, "median_months": 18.1}
+    )
+
+    def test_deaths_after_the_last_visit_are_said(self):
+        said = words.censoring(self.COUNTS)
+        assert said.startswith("60 of 105 patients had no progression")
+        assert "**53** of these 60 died" in said
+        assert "18.1 months" in said
+
+    def test_the_study_s_own_words_stand_behind(self):
+        assert words.censoring(self.COUNTS, "Switches too.").endswith("\n\nSwitches too.")
+
+    def test_without_such_deaths_the_ways_are_one(self):
+        assert "three ways to count are one" in words.censoring(self.COUNTS.assign(died=0))
+
+    def test_where_the_event_is_death_there_is_nothing_to_count(self):
+        nothing = "nothing competes with it"
+        assert nothing in words.censoring(self.COUNTS.iloc[:0])
+        assert nothing in words.codings(CODED.iloc[:0])._repr_html_()
 
 
 def test_each_criterion_is_counted_or_says_why_not():
@@ -246,15 +352,20 @@ def test_patients_without_slices_are_named_up_to_a_limit():
     assert words.problems(table.head(0)) == "Nobody was kept out."
 
 
-def test_a_median_that_is_not_reached_is_said_so():
-    summary = pd.DataFrame(
-        {
-            "outcome": "death", "group": ["high", "low"], "n": [4, 6], "events": [3, 1],
-            "median_months": [12.34, np.nan], "low": [8.0, 20.0], "high": np.nan, "p_value": 0.03,
-        }
-    )  # fmt: skip
-    column = words.medians(summary)["median, months (95 % interval)"]
-    assert column.tolist() == ["12.3 (8.0 to not reached)", "not reached"]
+def test_medians_that_are_not_reached_are_said_to_be():
+    shown = words.medians(SUMMARY)
+    assert shown["median, months (95 % interval)"].tolist() == [
+        "9.0 (6.0 to 12.0)",
+        "8.0 (5.0 to 9.0)",
+        "not reached",
+        "12.3 (8.0 to not reached)",
+    ]
+
+
+def test_a_log_rank_test_stands_once_a_grouping():
+    shown = words.medians(SUMMARY)["log-rank p"]
+    assert shown["Child-Pugh class A"] == "0.030"
+    assert shown["Child-Pugh class B-C"] == ""
 
 
 def test_pooled_figures_read_in_words():
@@ -306,3 +417,12 @@ def test_what_must_be_known_of_used_series_is_said():
     table = pd.DataFrame({"patient_id": ["p"], "rule": ["r"], "meaning": ["its name differs"]})
     assert words.imaging_warnings(table).loc["p", "what"] == "its name differs"
     assert "No series" in words.imaging_warnings(table[:0])._repr_html_()
+
+
+@pytest.mark.parametrize(("low", "useless"), [(0.49, True), (0.51, False)])
+def test_a_model_that_chance_could_have_made_is_called_so(low, useless):
+    row = {"metric": "auc", "apparent": 0.7, "optimism": 0.1, "corrected": 0.6, "high": 0.7}
+    said = words.worth(pd.DataFrame([{**row, "low": low}]))
+    assert "0.600" in said
+    assert ("do not tell who will have the event" in said) == useless
+    assert words.worth(pd.DataFrame(columns=["metric"])) == ""

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.evaluation import time_course
 from hcc_utils.evaluation.nomogram import Nomogram, nomogram
 from hcc_utils.models import clinical, combined, folds, record
 from hcc_utils.models.clinical import ClinicalModel
@@ -335,32 +336,39 @@ def _shown(values: pd.Series) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def risk_groups(here: Folder, *, bundle: str = "") -> pd.DataFrame:
+def risk_groups(study: Manifest, here: Folder, *, bundle: str = "") -> pd.DataFrame:
     """
-    A centre's patients with their ``group``: high or low risk by Model CSD's frozen threshold.
+    A centre's patients in long form: everyone, by risk, and by what the study names.
 
     Parameters
     ----------
+    study : Manifest
+        Its ``survival_by``.
     here : Folder
-        The centre's results. Without scores the groups are Child-Pugh classes.
+        The centre's results.
     bundle : str, optional
         The frozen bundle's folder.
 
     Returns
     -------
     pandas.DataFrame
-        One row a patient; those without a risk or class are left out.
+        One row a patient and grouping (``all``, ``risk``, or a column; `time_course.grouped`).
+        Risk is ``low`` or ``high`` by Model CSD's frozen threshold; there is none without its
+        scores, and who has no score is left out there.
     """
     patients = here.read("patients.csv")
-    if not (here.path / "scores.csv").is_file():
-        checks.columns(patients, ["child_pugh"], name="patients")
-        known = patients.dropna(subset=["child_pugh"])
-        return known.assign(group="Child-Pugh " + known["child_pugh"])
-    csd = Scores.read(here.path / "scores.csv").only(model="csd").table
+    risk = patients["patient_id"].map(_by_risk(here, bundle))
+    return time_course.grouped(patients.assign(risk=risk), ["risk", *study.survival_by])
+
+
+def _by_risk(here: Folder, bundle: str) -> pd.Series:
+    """Low or high, of each patient with a risk by Model CSD."""
+    path = here.path / "scores.csv"
+    csd = Scores.read(path).only(model="csd").table if path.is_file() else pd.DataFrame()
+    if csd.empty:
+        return pd.Series(dtype=object)
     cut = models_of(here, bundle=bundle).thresholds["csd"]
-    high = csd.set_index("patient_id")["risk"] >= cut
-    known = patients[patients["patient_id"].isin(high.index)]
-    return known.assign(group=np.where(known["patient_id"].map(high), "high", "low"))
+    return pd.Series(np.where(csd["risk"] >= cut, "high", "low"), index=csd["patient_id"])
 
 
 def hand_on(content: dict[str, Any], here: Folder, name: str) -> None:

@@ -13,7 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from hcc_utils import checks
-from hcc_utils.presentation.words import METRICS
+from hcc_utils.presentation.words import CODINGS, METRICS, group_name
 from hcc_utils.study.vocabulary import MODELS, label
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
@@ -30,6 +30,8 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
 _ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
+_STEPS = {"width": 2.5, "shape": "hv"}
+_PLACE_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 _REFERENCE: dict[str, tuple[str, float]] = {
     "auc": ("0.5 is chance", 0.5),
@@ -209,7 +211,7 @@ def calibration(calibration_table: pd.DataFrame) -> go.Figure:
     figure.add_scatter(**_reference([0, 1], [0, 1], "Predicted = observed"))
     for model, rows in calibration_table.groupby("model", sort=False):
         curve = rows.sort_values("risk")
-        _band(figure, model, curve, "risk", "linear")
+        _band(figure, model, _colour(model), curve, "risk", "linear")
         figure.add_scatter(
             x=curve["risk"],
             y=curve["observed"],
@@ -273,26 +275,26 @@ def decision_curve(table: pd.DataFrame) -> go.Figure:
 
 def survival(table: pd.DataFrame) -> go.Figure:
     """
-    Survival or cumulative incidence by risk group, with the numbers at risk below.
+    Survival or cumulative incidence by group, a panel a grouping, numbers at risk below each.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        One outcome and one kind of estimate: ``outcome``, ``group``, ``months``, ``survival``,
-        ``low``, ``high``, ``at_risk``; ``estimate`` (survival, incidence), where it is missing
-        the curves are survival.
+        One outcome and one kind of estimate: ``outcome``, ``grouping``, ``group``, ``months``,
+        ``survival``, ``low``, ``high``, ``at_risk``; ``estimate`` (survival, incidence), where it
+        is missing the curves are survival.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        Step curves with bands, months on the horizontal axis.
+        Step curves with bands, months on the horizontal axis; each panel has its own legend.
 
     Raises
     ------
     InputError
         If the rows are of several outcomes or several kinds of estimate.
     """
-    needed = ["outcome", "group", "months", "survival", "low", "high", "at_risk"]
+    needed = ["outcome", "grouping", "group", "months", "survival", "low", "high", "at_risk"]
     if _empty(table, needed, "table"):
         return _nothing("Curves over time")
     kinds = table[[column for column in ("outcome", "estimate") if column in table]]
@@ -302,45 +304,53 @@ def survival(table: pd.DataFrame) -> go.Figure:
             f"{len(kinds.drop_duplicates())}. Give the rows of one."
         )
     words = _survival_words(**kinds.iloc[0].to_dict())
-    ticks = np.arange(0, table["months"].max() + 1, _tick(float(table["months"].max())))
-    figure = make_subplots(
-        rows=2, cols=1, shared_xaxes=True, row_heights=[0.8, 0.2], vertical_spacing=0.16
-    )
-    said = []
-    for group, curve in table.sort_values("months", kind="stable").groupby("group"):
-        name = _sentence(f"{group} risk" if group in ("low", "high") else group)
-        _band(figure, group, curve, "months", "hv", row=1, col=1)
+    ticks, ends = _months(table["months"])
+    panels = [rows for _, rows in table.groupby("grouping", sort=False)]
+    figure = make_subplots(rows=2 * len(panels), cols=1)
+    said = [said for at, rows in enumerate(panels) for said in _panel(figure, rows, ticks, at)]
+    figure.update_xaxes(range=ends, tickvals=ticks)
+    for row in range(1, 2 * len(panels), 2):
+        figure.update_xaxes(title="Months", row=row)
+        figure.update_yaxes(title=words, range=[-0.02, 1.02], tickformat=".0%", row=row)
+        blank = {"showgrid": False, "showline": False, "ticks": ""}
+        figure.update_xaxes(**blank, showticklabels=False, row=row + 1)
+        figure.update_yaxes(**blank, autorange="reversed", row=row + 1)
+    alt = f"{words.replace('<br>', ' ')}. {'; '.join(said)}."
+    groups = [rows["group"].nunique() for rows in panels]
+    return _finish(figure, alt, height=_stack(figure, groups))
+
+
+def codings(table: pd.DataFrame) -> go.Figure:
+    """
+    Incidence of the event under each way to count those who died without it.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``coding``, ``months``, ``estimate``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A step curve a coding.
+    """
+    if _empty(table, ["coding", "months", "estimate"], "table"):
+        return _nothing("Ways to count deaths without the event")
+    ticks, ends = _months(table["months"])
+    figure, said = go.Figure(), []
+    for place, (coding, curve) in enumerate(table.groupby("coding", sort=False)):
+        name = CODINGS[str(coding)]
         figure.add_scatter(
             x=curve["months"],
-            y=curve["survival"],
-            name=name,
+            y=curve["estimate"],
+            name=_sentence(name),
             mode="lines",
-            legendgroup=str(group),
-            line={"color": _colour(group), "width": 2.5, "shape": "hv"},
-            row=1,
-            col=1,
+            line={"color": _ORDER[place], **_STEPS, "dash": _PLACE_DASHES[place]},
         )
-        figure.add_scatter(
-            x=ticks,
-            y=[name] * len(ticks),
-            text=[_at_risk(curve, month) for month in ticks],
-            mode="text",
-            cliponaxis=False,
-            showlegend=False,
-            hoverinfo="skip",
-            row=2,
-            col=1,
-        )
-        last = curve.iloc[-1]
-        said.append(f"{name}: {last.survival:.0%} at {last.months:.0f} months")
-    figure.update_xaxes(range=[-0.03 * ticks[-1], None], tickvals=ticks)
-    figure.update_xaxes(title="Months", showticklabels=True, row=1, col=1)
-    figure.update_xaxes(showgrid=False, showticklabels=False, showline=False, ticks="", row=2)
-    figure.update_yaxes(title=words, range=[-0.02, 1.02], tickformat=".0%", row=1, col=1)
-    rows = len(table["group"].unique())
-    figure.update_yaxes(showgrid=False, title="At risk", range=[rows - 0.5, -0.5], row=2, col=1)
-    alt = f"{words.replace('<br>', ' ')}. {'; '.join(said)}."
-    return _finish(figure, alt, height=540)
+        said.append(f"{name}: {_after_a_year(curve['months'], curve['estimate'])}")
+    figure.update_xaxes(title="Months", range=ends, tickvals=ticks)
+    figure.update_yaxes(title="With the event", range=[-0.02, 1.02], tickformat=".0%")
+    return _finish(figure, f"Deaths without the event. {'; '.join(said)}.", height=420)
 
 
 def learning_curves(table: pd.DataFrame) -> go.Figure:
@@ -809,7 +819,13 @@ def _reference(x: object, y: object, name: str, dash: str = "dot") -> dict[str, 
 
 
 def _band(
-    figure: go.Figure, name: Hashable, curve: pd.DataFrame, x: str, shape: str, **place: int
+    figure: go.Figure,
+    name: Hashable,
+    colour: str,
+    curve: pd.DataFrame,
+    x: str,
+    shape: str,
+    **place: int,
 ) -> None:
     """Add the interval between ``low`` and ``high`` as a tinted band, where there is one."""
     curve = curve.dropna(subset=["low", "high"])
@@ -818,9 +834,9 @@ def _band(
             x=curve[x],
             y=curve[column],
             mode="lines",
-            line={"width": 0, "color": _colour(name), "shape": shape},
+            line={"width": 0, "color": colour, "shape": shape},
             fill=fill,
-            fillcolor=_tint(_colour(name)),
+            fillcolor=_tint(colour),
             legendgroup=str(name),
             showlegend=False,
             hoverinfo="skip",
@@ -917,6 +933,85 @@ def _above_both(thresholds: pd.Series, of: int) -> str:
         f"is above both intervening in all and in none at {len(thresholds)} of {of} thresholds, "
         f"between {thresholds.min():.0%} and {thresholds.max():.0%}"
     )
+
+
+def _months(months: pd.Series) -> tuple[checks.Floats, list[float]]:
+    """The marks of an axis of months, and where it begins and ends."""
+    longest = float(months.max())
+    ticks = np.arange(0, longest + 1, _tick(longest))
+    return ticks, [-0.03 * longest, 1.03 * max(longest, ticks[-1])]
+
+
+def _panel(figure: go.Figure, table: pd.DataFrame, ticks: checks.Floats, place: int) -> list[str]:
+    """Add one grouping's curves with the numbers at risk below; what they show, in words."""
+    said, grouping = [], str(table["grouping"].iloc[0])
+    above, below = {"row": 2 * place + 1, "col": 1}, {"row": 2 * place + 2, "col": 1}
+    legend = f"legend{place + 1 if place else ''}"
+    if grouping not in _SAID_IN_FULL:
+        figure.update_layout({legend: {"title": {"text": f"{label(grouping)} "}}})
+    ordered = table.sort_values("months", kind="stable")
+    for nth, group in enumerate(table["group"].unique()):
+        curve = ordered[ordered["group"] == group]
+        colour = _COLOURS.get(str(group), _ORDER[nth % len(_ORDER)])
+        family, short = f"{grouping} {group}", _short(grouping, str(group))
+        _band(figure, family, colour, curve, "months", "hv", **above)
+        figure.add_scatter(
+            x=curve["months"],
+            y=curve["survival"],
+            name=short,
+            mode="lines",
+            legend=legend,
+            legendgroup=family,
+            line={"color": colour, **_STEPS, "dash": _PLACE_DASHES[nth % len(_PLACE_DASHES)]},
+            **above,
+        )
+        figure.add_scatter(
+            x=ticks,
+            y=[short] * len(ticks),
+            text=[_at_risk(curve, month) for month in ticks],
+            mode="text",
+            cliponaxis=False,
+            showlegend=False,
+            hoverinfo="skip",
+            **below,
+        )
+        year = _after_a_year(curve["months"], curve["survival"])
+        said.append(f"{group_name(grouping, str(group))}: {year}")
+    return said
+
+
+def _after_a_year(months: pd.Series, share: pd.Series) -> str:
+    """A step curve's height after a year, or where it ends before; its far end is of a few."""
+    month = min(12.0, months.max())
+    return f"{share[months <= month].iloc[-1]:.0%} at {month:.0f} months"
+
+
+_SAID_IN_FULL = ("all", "risk")  # groupings whose groups need no name of theirs beside them
+_CURVES, _AXIS, _RISK_ROW, _LEGEND = 280, 74, 22, 56  # pixels; the legend is the next panel's
+
+
+def _stack(figure: go.Figure, groups: Sequence[int]) -> int:
+    """The height of the panels, which now lie one below the other."""
+    tall = [_CURVES + _AXIS + _RISK_ROW * n for n in groups]
+    total = top = sum(tall) + _LEGEND * (len(groups) - 1)
+    for place, (height, n) in enumerate(zip(tall, groups, strict=True)):
+        above, at_risk = top / total, (top - _CURVES - _AXIS) / total
+        below = at_risk - _RISK_ROW * n / total
+        figure.update_yaxes(domain=[above - _CURVES / total, above], row=2 * place + 1)
+        figure.update_yaxes(domain=[max(0.0, below), at_risk], row=2 * place + 2)
+        at = {"x": 0, "y": at_risk, "xref": "paper", "yref": "paper"}
+        at |= {"xanchor": "left", "yanchor": "bottom"}
+        figure.add_annotation(text="Patients at risk", showarrow=False, **at)
+        if place:
+            legend = {"orientation": "h", "x": 0, "y": above, "yanchor": "bottom"}
+            figure.update_layout({f"legend{place + 1}": legend})
+        top -= height + _LEGEND
+    return total + 60  # the first legend, above
+
+
+def _short(grouping: str, group: str) -> str:
+    """A group's name below its grouping's."""
+    return group_name(grouping, group) if grouping in _SAID_IN_FULL else group
 
 
 def _survival_words(outcome: str, estimate: str = "survival") -> str:

@@ -57,7 +57,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "horizon.csv",
     ),
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
-    "06_survival": ("survival.csv", "survival_summary.csv"),
+    "06_survival": ("survival.csv", "survival_summary.csv", "cox.csv", "codings.csv"),
     "07_pooled": ("pooled.csv",),
 }
 # what development hands to the bundle, and each validation centre to the pooled page
