@@ -63,6 +63,13 @@ def test_the_download_and_the_collection_serve_as_root_too(download):
     assert list(folders.patient_folders(renamed)) == ["P1", "P2"]
 
 
+def test_a_download_that_was_broken_off_before_its_list_is_one_too(download):
+    (download / nbia_download.MANIFEST / "metadata.csv").unlink()
+    assert list(folders.patient_folders(download)) == ["P1", "P2"]
+    assert list(folders.patient_folders(download / nbia_download.MANIFEST)) == ["P1", "P2"]
+    assert folders.listings(download) == ()
+
+
 def test_several_downloads_may_hold_parts_of_one_patient(tmp_path):
     files = sorted(write_series(tmp_path / "P1").iterdir())
     for name, patient, part in (("1", "P1", files[:3]), ("2", "P1", files[3:]), ("3", "P2", files)):

@@ -6,6 +6,8 @@ Slice s, row r, column c of `dicom_files.truth_hu` hold 500 s + 20 r + c - 1000 
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,6 +16,7 @@ from dicom_files import ct_slice, store, truth_hu, write_series
 
 from hcc_utils import checks
 from hcc_utils.imaging import landmarks
+from hcc_utils.orchestration import run
 from hcc_utils.study.manifest import Manifest
 
 HEADER = "patient_id,tissue,slice_z_mm,row,column"
@@ -142,10 +145,7 @@ def test_a_table_that_is_wrong_is_refused_with_all_its_lines(tmp_path):
     where = [line.split(";")[0] for line in caught.value.lines]
     assert where == [
         "a/landmarks.csv:3: patient_id: must not be empty.",
-        (
-            "a/landmarks.csv:4: tissue: must be one of air, fat, muscle, liver, spleen, portal_vein, "
-            "aorta"
-        ),
+        f"a/landmarks.csv:4: tissue: must be one of {', '.join(landmarks.EXPECTED_HU)}",
         "a/landmarks.csv:4: slice_z_mm: must be a number, in mm",
         "a/landmarks.csv:5: row: must be a whole number from 0",
         "a/landmarks.csv:5: column: must be a whole number from 0",
@@ -173,6 +173,17 @@ def test_landmarks_need_images(tmp_path):
     patients = pd.DataFrame({"patient_id": ["a1"], "centre": "a"})
     with pytest.raises(checks.InputError, match="a names landmarks and no dicom folder"):
         landmarks.measured(study, patients)
+
+
+def test_a_changed_table_is_seen_by_the_next_run(tmp_path):
+    study = study_of(tmp_path, ["a1,air,0,4,4"])
+    write_series(tmp_path / "a" / "dicom" / "a1")
+    seen = []
+    for lines in (["a1,air,0,4,4"], ["a1,air,0,4,40"]):
+        study_of(tmp_path, lines)
+        kept = run._data_files(study, "a", tmp_path / "results")[2]
+        seen.append(Path(kept).read_text("utf-8"))
+    assert seen[0] != seen[1]
 
 
 def test_every_range_has_a_source_and_lies_in_order():
