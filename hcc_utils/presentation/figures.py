@@ -314,7 +314,7 @@ def survival(table: pd.DataFrame) -> go.Figure:
         figure.update_yaxes(title=words, range=[-0.02, 1.02], tickformat=".0%", row=row)
         blank = {"showgrid": False, "showline": False, "ticks": ""}
         figure.update_xaxes(**blank, showticklabels=False, row=row + 1)
-        figure.update_yaxes(**blank, autorange="reversed", row=row + 1)
+        figure.update_yaxes(**blank, ticklabelstandoff=10, row=row + 1)
     alt = f"{words.replace('<br>', ' ')}. {'; '.join(said)}."
     groups = [rows["group"].nunique() for rows in panels]
     return _finish(figure, alt, height=_stack(figure, groups))
@@ -998,7 +998,8 @@ def _stack(figure: go.Figure, groups: Sequence[int]) -> int:
         above, at_risk = top / total, (top - _CURVES - _AXIS) / total
         below = at_risk - _RISK_ROW * n / total
         figure.update_yaxes(domain=[above - _CURVES / total, above], row=2 * place + 1)
-        figure.update_yaxes(domain=[max(0.0, below), at_risk], row=2 * place + 2)
+        rows = {"domain": [max(0.0, below), at_risk], "range": [n - 0.5, -0.5]}
+        figure.update_yaxes(**rows, row=2 * place + 2)
         at = {"x": 0, "y": at_risk, "xref": "paper", "yref": "paper"}
         at |= {"xanchor": "left", "yanchor": "bottom"}
         figure.add_annotation(text="Patients at risk", showarrow=False, **at)
@@ -1023,8 +1024,8 @@ def _survival_words(outcome: str, estimate: str = "survival") -> str:
 
 
 def _tick(months: float) -> int:
-    """The distance between marks: at most about ten marks, in whole half-years."""
-    return next((step for step in (3, 6, 12, 24) if months / step <= 8), 36)
+    """The distance between marks: at most about ten marks, in whole quarters."""
+    return next((step for step in (3, 6, 12, 24) if months / step <= 10), 36)
 
 
 def _at_risk(curve: pd.DataFrame, month: float) -> str:
