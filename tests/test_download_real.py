@@ -15,15 +15,18 @@ from nbia_download import Series
 from pydicom.sr.codedict import codes
 
 from hcc_utils.imaging import preprocessing, roi, rules, series, study_slices
+from hcc_utils.orchestration import contract
+from hcc_utils.study import folders
 from hcc_utils.study.manifest import Manifest
 
 pytestmark = pytest.mark.real_data
 
+STUDY = Path(__file__).parents[1] / "studies" / "hcc_tace_seg" / "manifest.yaml"
 ALL = ("HCC_007", "HCC_009", "HCC_015", "HCC_048")
 FOLDERS = {
     "HCC_007": ("08-22-1996-NA-CT ABDPEL WWO LIVERMULTI-53085", "4.000000-Recon 2 PV-17043"),
     "HCC_009": ("11-30-1999-NA-NA-50093", "103.000000-LIVER 3 PHASE (AP)-32676"),
-    "HCC_015": ("02-30-2003-NA-CT CHEST, ABD & PELVIS-00042", "5.000000-NA-99042"),
+    "HCC_015": ("02-30-2003-NA-CT CHEST, LIVER & PELVIS-00042", "5.000000-NA-99042"),
     "HCC_048": ("12-01-2008-NA-AB-LIVER TRIPLE-10101", "2.000000-PV 2.5MM STD-04004"),
 }
 LATER = ("03-02-2000-NA-CT LIVER FOLLOW UP-77777", "3.000000-PORTAL VENOUS-88888")
@@ -169,13 +172,17 @@ class TestWholeDownload:
 
     def test_a_study_runs_on_it(self, whole, hcc_tace_seg_root, tmp_path):
         """The real study's manifest with another dicom root and that one line."""
-        text = (Path(__file__).parents[1] / "studies/hcc_tace_seg/manifest.yaml").read_text("utf-8")
+        text = STUDY.read_text("utf-8")
         line = f'series: {{HCC_007: "{series_of(hcc_tace_seg_root, "HCC_007")}"}}'
         changed = text.replace("    dicom: dicom\n", f"    dicom: {whole}\n    {line}\n")
-        changed = changed.replace("${MANIFEST_DIR}/landmarks.csv", "landmarks.csv")
+        changed = changed.replace("${MANIFEST_DIR}", str(STUDY.parent))
         (tmp_path / "manifest.yaml").write_text(changed, "utf-8")
         study = Manifest.read(tmp_path / "manifest.yaml")
         assert study.folders("hcc_tace_seg") == set(ALL)
+        verdict = contract.check(study, tmp_path / "results")
+        assert not verdict.refused
+        warnings = [str(said) for said in verdict.warnings["hcc_tace_seg"]]
+        assert not [said for said in warnings if folders.LISTING in said]
         patients = pd.DataFrame({"patient_id": ALL, "centre": "hcc_tace_seg"})
         found = study_slices.study_slices(study, patients, margin_pixels=5, size=128)
         assert found.table.groupby("patient_id").size().tolist() == [40, 43, 12]

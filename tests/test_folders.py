@@ -12,7 +12,7 @@ from hcc_utils.orchestration import fingerprint
 from hcc_utils.study import folders
 
 STUDY = "11-30-1999-NA-CT ABDPEL WWO LIVER-50093"
-LATER = "03-02-2000-NA-CT ABD, PELVIS [follow up]-99999"
+LATER = "03-02-2000-NA-CT LIVER, PELVIS [follow up]-99999"
 
 
 def touch(*paths):
