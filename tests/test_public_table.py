@@ -30,6 +30,12 @@ def written(path: Path) -> Path:
     return path
 
 
+def median_by_r(event: str) -> object:
+    """Median and its limits by survfit; what is not reached is missing."""
+    values = [ORACLE[event][key] for key in ("median", "low", "high")]
+    return pytest.approx([float("nan") if v is None else v for v in values], nan_ok=True)
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the study and its table, laid out as in the repository."""
@@ -104,10 +110,7 @@ class TestStudy:
     def test_medians_are_those_of_r(self, patients, event):
         """survfit, log interval; the median survival is not reached."""
         found = survival.median(patients[f"months_to_{event}"], patients[event]).iloc[0]
-        expected = [ORACLE[event][key] for key in ("median", "low", "high")]
-        assert found[["median_months", "low", "high"]].tolist() == pytest.approx(
-            [float("nan") if value is None else value for value in expected], nan_ok=True
-        )
+        assert found[["median_months", "low", "high"]].tolist() == median_by_r(event)
 
     def test_survival_at_five_years_is_that_of_r(self, patients):
         curve = survival.kaplan_meier(patients["months_to_death"], patients["death"])
@@ -149,3 +152,22 @@ class TestStudy:
         how = "From the checkout, write it with"
         (line,) = caught.value.lines
         assert line == f"data/hepatocellular.csv: there is no such file. {how}: {command}"
+
+
+def test_the_study_runs_to_its_book(folder):
+    """Chapters 1 and 6 alone, on a table without images, models, Child-Pugh classes or BCLC."""
+    command = [sys.executable, "-c", "from hcc_utils.cli import main; main()", "run"]
+    ended = subprocess.run(
+        [*command, "--manifest", str(HERE / "manifest.yaml"), "--cores", "1"],
+        cwd=folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    results = folder / "results" / "hepatocellular"
+    assert len(pd.read_csv(results / "development" / "patients.csv")) == 227
+    summary = pd.read_csv(results / "development" / "survival_summary.csv")
+    for event in ("recurrence", "death"):
+        (row,) = summary[summary["outcome"].eq(event) & summary["group"].eq("all")].itertuples()
+        assert [row.median_months, row.low, row.high] == median_by_r(event)
+    pages = {page.name for page in (results / "book" / "development").glob("0*.html")}
+    assert pages == {"01_cohort.html", "06_survival.html"}
+    assert "e110064" in (results / "book" / "index.html").read_text("utf-8")
