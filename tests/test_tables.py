@@ -472,12 +472,12 @@ class TestRealSpreadsheet:
     def test_a_renamed_column_that_is_needed_is_named_with_the_nearest(
         self, another_version: Callable[..., manifest.Manifest]
     ) -> None:
-        study = another_version({"Censored_0_progressed_1": "Censored_0_Progressed_1", "AFP": "x"})
+        study = another_version({"Censored_0_progressed_1": "Censored_0_Progressed_1", "OS": "x"})
         with pytest.raises(Problems) as caught:
             tables.read(study, "hcc_tace_seg")
         said = "\n".join(caught.value.lines)
         assert "nearest: 'Censored_0_Progressed_1'" in said
-        assert "column 'AFP' (afp_ng_ml)" in said
+        assert "column 'OS' (months_to_death)" in said
 
     @pytest.fixture
     def another_version(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
 
 from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
-from hcc_utils.presentation import figures
+from hcc_utils.presentation import figures, words
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.vocabulary import MODELS, label
@@ -76,12 +77,22 @@ def headline(
             *rows,
             "",
             _DASH_WORDS,
+            "",
+            *(words.worth(table) for table in _optimism(folder, chapters)),
         ]
     if refused:
         names = ", ".join(f"{{doc}}`{_plain(_title(manifest, c))} <centres/{c}>`" for c in refused)
         lines += ["", f"Refused, with the reasons on their pages: {names}."]
     lines += _left_out(manifest, folder)
     return "\n".join(lines)
+
+
+def _optimism(folder: Path, chapters: dict[str, list[str]]) -> Iterator[pd.DataFrame]:
+    """What bootstraps say of the models of each centre that has any."""
+    for centre in chapters:
+        path = folder / centre / "optimism.csv"
+        if path.is_file():
+            yield results.read_table(path)
 
 
 def _models(manifest: Manifest) -> list[str]:
@@ -176,7 +187,7 @@ def data(folder: Path, manifest: Manifest, refused: dict[str, list[str]]) -> str
         "",
         "| | |",
         "|---|---|",
-        *(f"| {name} | {_plain(words)} |" for name, words in said.items() if words),
+        *(f"| {name} | {_plain(text)} |" for name, text in said.items() if text),
         "",
         "| hospital | part | |",
         "|---|---|---|",

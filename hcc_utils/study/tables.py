@@ -120,8 +120,9 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
     pandas.DataFrame
         One row a patient: ``patient_id`` and ``centre``, then the columns of the codebook in the
         vocabulary's order. Flags are nullable booleans, numbers floats, levels text. Where the
-        codebook has no ``has_ct`` and the centre has a DICOM root, ``has_ct`` says whether the
-        patient has a folder there. An optional column that the table lacks is absent.
+        codebook has no ``has_ct`` and the centre has a DICOM root, ``has_ct`` and ``has_images``
+        say whether the patient has a folder there. An optional column that the table lacks is
+        absent.
 
     Raises
     ------
@@ -140,8 +141,8 @@ def read(manifest: Manifest, centre: str) -> pd.DataFrame:
     reading.finish()
     patients.insert(1, "centre", centre)
     if given.dicom and "has_ct" not in patients:
-        folders = manifest.folders(centre)
-        patients["has_ct"] = patients["patient_id"].isin(folders).astype("boolean")
+        here = patients["patient_id"].isin(manifest.folders(centre)).astype("boolean")
+        patients = patients.assign(has_ct=here, has_images=here)
     return patients.reset_index(drop=True)
 
 

@@ -76,6 +76,7 @@ _VARIABLES: tuple[Variable, ...] = (
     _flag("baseline_macrovascular_invasion", "Macrovascular invasion at baseline", "eligibility"),
     _flag("baseline_extrahepatic_metastasis", "Metastasis at baseline", "eligibility"),
     _flag("has_ct", "CT at diagnosis", "eligibility"),
+    _flag("has_images", "Images at hand", "eligibility"),
     _level("diagnosis_basis", "Diagnosis", "eligibility", "nominal", "clinical", "pathological"),
     _number("months_scan_to_treatment", "Months from CT to treatment", "eligibility", -60, 60),
     _flag("extrahepatic_metastasis", "Extrahepatic metastasis", "outcome"),
