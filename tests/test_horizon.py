@@ -37,7 +37,7 @@ def four_patients() -> pd.DataFrame:
     [
         ("censored", [5, 6, 7, 2], [1, 0, 0, 0]),
         ("death_at_last_visit", [5, 6, 7, 2], [1, 2, 0, 0]),
-        ("followed_to_death", [5, 9, 7, 2], [1, 2, 0, 0]),
+        ("followed_to_death", [5, 9, 10, 20], [1, 2, 0, 0]),
     ],
 )
 def test_deaths_are_counted_in_three_ways(coding, months, cause):

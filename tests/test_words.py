@@ -426,3 +426,15 @@ def test_a_model_that_chance_could_have_made_is_called_so(low, useless):
     assert "0.600" in said
     assert ("do not tell who will have the event" in said) == useless
     assert words.worth(pd.DataFrame(columns=["metric"])) == ""
+
+
+def test_a_stage_that_was_not_recorded_is_not_compared():
+    everybody = pd.DataFrame({"bclc": ["A"], "diameter_mm": [30.0]})
+    assert words.stages(everybody, everybody[:0]).endswith("Number of lesions.")
+    said = words.stages(everybody.assign(lesion_count=1), everybody)
+    assert said.startswith("In 1 of 1 patients")
+
+
+def test_a_rare_gap_is_not_said_to_be_none():
+    table = pd.DataFrame({"centre": ["a"], "variable": ["hbv"], "missing": [1], "n": [227]})
+    assert words.missing(table)["missing"].item() == "1 of 227 (<1%)"

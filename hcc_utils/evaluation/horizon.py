@@ -43,15 +43,18 @@ def codings(patients: pd.DataFrame, outcome: str) -> dict[str, pd.DataFrame]:
         - ``censored``: death is no event; follow-up ends at ``months_to_`` the outcome.
         - ``death_at_last_visit``: death competes, in the month of ``months_to_`` the outcome, as
           if the patient had died when follow-up for the outcome ended.
-        - ``followed_to_death``: death competes in its own month, even where follow-up for the
-          outcome ended earlier, as if no outcome had come between (`survival.cause_from`).
+        - ``followed_to_death``: death competes in its own month, and the living are followed to
+          their last contact, as if no outcome had come after follow-up for it ended: the least
+          that can have happened.
 
-        The living without the outcome are censored at ``months_to_`` the outcome in all three.
+        Elsewhere the living without the outcome are censored at ``months_to_`` it.
     """
-    followed = survival.cause_from(patients, outcome)
-    at_last_visit = followed.assign(
+    first = survival.cause_from(patients, outcome)
+    at_last_visit = first.assign(
         months=checks.numbers(f"months_to_{outcome}", patients[f"months_to_{outcome}"])
     )
+    contact = checks.numbers("months_to_death", patients["months_to_death"])
+    followed = first.assign(months=first["months"].mask(first["cause"] == 0, contact))
     censored = at_last_visit.assign(cause=at_last_visit["cause"].replace(2, 0))
     return {
         "censored": censored,

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.evaluation import time_course
+from hcc_utils.evaluation import horizon, time_course
 from hcc_utils.evaluation.nomogram import Nomogram, nomogram
 from hcc_utils.models import clinical, combined, folds, record
+from hcc_utils.models import prespecified as penalised
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
 from hcc_utils.study import cohort, results
@@ -188,9 +189,6 @@ def prespecified(patients: pd.DataFrame, plan: ClinicalPlan, endpoint: str, seed
     Developed
         Of the patients whose status at the horizon is known.
     """
-    from hcc_utils.evaluation import horizon
-    from hcc_utils.models import prespecified as penalised
-
     outcome = f"{endpoint}_by_{plan.horizon_months}_months"
     status = horizon.status_at(patients, endpoint, plan.horizon_months)
     known = patients.assign(**{outcome: status})[status.notna()].reset_index(drop=True)
@@ -213,8 +211,6 @@ def _auc_by_coding(
     patients: pd.DataFrame, scores: Scores, months: int, endpoint: str, seed: int
 ) -> pd.DataFrame:
     """The AUC at the horizon under each way to count deaths without the event."""
-    from hcc_utils.evaluation import horizon
-
     risk = scores.table.set_index("patient_id")["risk"].reindex(patients["patient_id"])
     rows = []
     for coding, first in horizon.codings(patients, endpoint).items():

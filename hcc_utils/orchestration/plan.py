@@ -43,7 +43,9 @@ def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
         By chapter.
     """
     verdict = results_root / manifest.study / "accepted.json"
-    checked = json.loads(verdict.read_text("utf-8")) if verdict.is_file() else {}
+    checked: dict[str, dict[str, str]] = (
+        json.loads(verdict.read_text("utf-8")) if verdict.is_file() else {}
+    )
     chapters = checked.get("chapters", {}) | manifest.chapters_left_out
     bundle = borrowed_bundle(manifest, results_root)
     if bundle and not (bundle / "bundle.json").is_file():

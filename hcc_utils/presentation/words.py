@@ -40,7 +40,7 @@ NOTES: dict[str, str] = {
 CODINGS: dict[str, str] = {
     "censored": "no event: follow-up ends at the last visit",
     "death_at_last_visit": "competing, placed at the last visit",
-    "followed_to_death": "competing, in the month of death",
+    "followed_to_death": "competing, in the month of death; the living to their last contact",
 }
 
 
@@ -252,6 +252,36 @@ def cohort(screened: pd.DataFrame, patients: pd.DataFrame, flow: pd.DataFrame, s
     return f"{said}\n\n{study.endpoint_note}" if study.endpoint_note else said
 
 
+def stages(patients: pd.DataFrame, disagreements: pd.DataFrame) -> str:
+    """
+    How often the recorded stage differs from the one that size and number give.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient.
+    disagreements : pandas.DataFrame
+        As `study.cohort.stage_disagreements` gives them.
+
+    Returns
+    -------
+    str
+        A sentence; where stage, size or number was not recorded it says so.
+    """
+    lacking = [name for name in ("bclc", "diameter_mm", "lesion_count") if name not in patients]
+    if lacking:
+        return f"Not recorded, so that nothing is compared: {', '.join(map(label, lacking))}."
+    return (
+        f"In {len(disagreements)} of {len(patients)} patients the recorded stage differs "
+        "from the one that size and number give."
+    )
+
+
+def _percent(fraction: float) -> str:
+    """A percentage that says more than 0 where something is there."""
+    return "<1%" if 0 < fraction < 0.005 else f"{fraction:.0%}"
+
+
 def missing(table: pd.DataFrame) -> pd.DataFrame:
     """
     How many values are missing, in a reader's words.
@@ -266,7 +296,9 @@ def missing(table: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Text, indexed by centre and variable.
     """
-    shares = [f"{row.missing} of {row.n} ({row.missing / row.n:.0%})" for row in table.itertuples()]
+    shares = [
+        f"{row.missing} of {row.n} ({_percent(row.missing / row.n)})" for row in table.itertuples()
+    ]
     text = pd.DataFrame({"missing": shares})
     return _Whole(text.set_index([table["centre"], table["variable"].map(label)]))
 
@@ -664,7 +696,7 @@ def optimism(table: pd.DataFrame) -> pd.DataFrame:
     text = {
         "on the patients of the fit": [f"{value:.3f}" for value in table["apparent"]],
         "optimism": [f"{value:.3f}" for value in table["optimism"]],
-        "corrected (95 % interval)": [
+        "corrected (interval, too narrow)": [
             interval(row.corrected, row.low, row.high) for row in table.itertuples()
         ],
     }
@@ -926,8 +958,8 @@ def survival(summary: pd.DataFrame, counted: pd.DataFrame) -> str:
     for (outcome, grouping), rows in summary.groupby(["outcome", "grouping"], sort=False):
         first = rows.iloc[0]
         if grouping == "all":
-            lines.append(f"- **{label(outcome)}**: {first.events} of {first.n} patients{{}}.")
-            lines[-1] = lines[-1].format(_how_soon(outcome, first, counted))
+            how_soon = _how_soon(outcome, first, counted)
+            lines.append(f"- **{label(outcome)}**: {first.events} of {first.n} patients{how_soon}.")
         else:
             counts = "; ".join(f"{row.group}: {row.events} of {row.n}" for row in rows.itertuples())
             tested = p_value(first.p_value)
@@ -943,7 +975,8 @@ def _csd_terms(csd: Any) -> str:
 def _how_soon(outcome: str, row: Any, counted: pd.DataFrame) -> str:
     """Median survival; of the event, which shares it reaches by the ways to count deaths."""
     if outcome == "death":
-        return f"; median survival {_median(row.median_months, row.low, row.high)} months"
+        reached = _median(row.median_months, row.low, row.high)
+        return f"; median survival {reached}" + ("" if pd.isna(row.median_months) else " months")
     known = counted.dropna(subset=["estimate"]).groupby("months")["estimate"].agg(["min", "max"])
     ends = {month: (f"{few:.0%}", f"{many:.0%}") for month, few, many in known.itertuples()}
     shares = [f"{' to '.join(dict.fromkeys(e))} by {month:g} months" for month, e in ends.items()]

@@ -31,7 +31,8 @@ competing <- function(coding, months) {
   data.frame(coding = coding, months = at, estimate = estimate, low = estimate^exp(-width),
              high = estimate^exp(width), at_risk = sapply(at, function(t) sum(months >= t)))
 }
-own <- with(drawn, ifelse(progression == 0 & death == 1, months_to_death, months_to_progression))
+# the living are followed to their last contact too
+own <- with(drawn, ifelse(progression == 0, months_to_death, months_to_progression))
 codings <- rbind(censored, competing("death_at_last_visit", drawn$months_to_progression),
                  competing("followed_to_death", own))
 
