@@ -249,7 +249,9 @@ def test_groups_of_one_panel_differ_in_colour_and_dashes():
 
 def test_codings_draws_each_way_as_the_table_has_it():
     figure = figures.codings(CODINGS)
-    assert list(trace(figure, "Competing, in the month of death").y) == [0, 0.3, 0.5]
+    censored, followed = figure.data
+    assert censored.name == "No event: follow-up ends at the last visit"
+    assert list(followed.y) == [0, 0.3, 0.5]
     assert figure.layout.xaxis.title.text == "Months"
 
 

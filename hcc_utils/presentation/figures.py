@@ -31,6 +31,7 @@ _ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
 _STEPS = {"width": 2.5, "shape": "hv"}
+_TELEPHONE = 44  # letters of a legend that fit a telephone's width
 _PLACE_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 
 _REFERENCE: dict[str, tuple[str, float]] = {
@@ -343,7 +344,7 @@ def codings(table: pd.DataFrame) -> go.Figure:
         figure.add_scatter(
             x=curve["months"],
             y=curve["estimate"],
-            name=_sentence(name),
+            name="<br>".join(textwrap.wrap(_sentence(name), _TELEPHONE)),
             mode="lines",
             line={"color": _ORDER[place], **_STEPS, "dash": _PLACE_DASHES[place]},
         )
