@@ -971,6 +971,7 @@ def _panel(figure: go.Figure, table: pd.DataFrame, ticks: checks.Floats, place: 
             y=[short] * len(ticks),
             text=[_at_risk(curve, month) for month in ticks],
             mode="text",
+            textfont={"size": 11},  # ten numbers of three digits fit a telephone
             cliponaxis=False,
             showlegend=False,
             hoverinfo="skip",
