@@ -356,3 +356,15 @@ def test_forest_says_what_was_not_estimated():
     figure = figures.forest(none)
     assert "Model CSD not estimated" in figure.layout.meta["alt"]
     assert list(figure.layout.yaxis.categoryarray) == ["Model CSD", "Model CS"]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "marks"),
+    [
+        (0.05, 0.45, [0.05, 0.1, 0.2, 0.3, 0.4]),
+        (0.305, 0.355, [0.31, 0.32, 0.33, 0.34, 0.35]),
+        (0.301, 0.309, []),
+    ],
+)
+def test_a_narrow_ruler_of_risks_has_finer_marks(low, high, marks):
+    assert figures._risk_marks(low, high).tolist() == pytest.approx(marks)

@@ -163,7 +163,7 @@ def _axis(
         others = [level for level in known if level not in given] or [_OTHER_LEVEL]
         return pd.Series([*others[:1], *given], dtype=object)
     if vocabulary.is_flag(name) and ranges.get(name, (0, 1)) == (0, 1):
-        return pd.Series([0.0, 1.0], dtype=object)
+        return pd.Series([False, True], dtype=object)
     if name not in ranges:
         raise checks.InputError(f"ranges lacks {name!r}{checks.nearest(name, ranges)}.")
     low, high = checks.numbers(f"range of {name}", ranges[name])

@@ -423,8 +423,7 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
     total = total.sort_values("total_points")
     longest = float(total["total_points"].max())
     marks = np.linspace(0, longest, 6).round(-1 if longest > 100 else 0)
-    risks = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
-    risks = risks[(risks >= total["risk"].min()) & (risks <= total["risk"].max())]
+    risks = _risk_marks(total["risk"].min(), total["risk"].max())
     rulers: list[tuple[str, Sequence[float], Sequence[object], str]]
     rulers = [("Points", [*range(0, 101, 10)], [*range(0, 101, 10)], GREY)]
     for predictor, ruler in points.groupby("predictor", sort=False):
@@ -1044,11 +1043,23 @@ def _inner_auc_words(inner_auc: pd.Series) -> str:
     return f"AUC on the inner split at the end: {known.min():.2f} to {known.max():.2f}."
 
 
+_RISKS = np.array([0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
+
+
+def _risk_marks(low: float, high: float) -> npt.NDArray[np.float64]:
+    """Round risks within a range; whole percentages where it is too narrow for the usual ones."""
+    for marks in (_RISKS, np.arange(1, 100) / 100):
+        within = marks[(marks >= low) & (marks <= high)]
+        if len(within) > 2:
+            break
+    return within[:: -(-len(within) // len(_RISKS)) or 1]
+
+
 def _mark(value: object) -> str:
     """A mark of a ruler in as few signs as it needs."""
     if isinstance(value, bool | np.bool_):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, int | float | np.number) else _words(str(value))
+    return f"{value:.3g}" if isinstance(value, int | float | np.number) else _words(str(value))
 
 
 def _words(name: Hashable) -> str:

@@ -803,7 +803,9 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
         "estimate (95 % interval)": [_estimate(row) for row in rows],
         "p": [p_value(row.p_value) for row in rows],
     }
-    return _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
+    shown = _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
+    shown.attrs["nothing"] = "There is one model: nothing to compare it with."
+    return shown
 
 
 def notes(table: pd.DataFrame) -> str:
