@@ -260,7 +260,7 @@ def test_groups_are_said_with_those_left_out_and_those_not_recorded():
     )
     assert words.groups(patients, ["bclc", "child_pugh"]).split("\n") == [
         "- **All patients**: 3.",
-        "- **BCLC stage**: A 1, B-C 1; 1 without a value are left out.",
+        "- **BCLC stage**: A 1, B-C 1; left out without a value: 1.",
         "- **Child-Pugh class**: not recorded here.",
     ]
 
@@ -279,8 +279,8 @@ class TestCensoring:
     def test_the_study_s_own_words_stand_behind(self):
         assert words.censoring(self.COUNTS, "Switches too.").endswith("\n\nSwitches too.")
 
-    def test_without_such_deaths_the_ways_are_one(self):
-        assert "three ways to count are one" in words.censoring(self.COUNTS.assign(died=0))
+    def test_without_such_deaths_nothing_competes(self):
+        assert "death competes with nothing here" in words.censoring(self.COUNTS.assign(died=0))
 
     def test_where_the_event_is_death_there_is_nothing_to_count(self):
         nothing = "nothing competes with it"

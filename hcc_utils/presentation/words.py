@@ -403,7 +403,7 @@ def groups(patients: pd.DataFrame, named: Sequence[str]) -> str:
             counts = rows["group"].value_counts(sort=False)
             sizes = ", ".join(f"{group} {n}" for group, n in counts.items())
             left = everyone - len(rows)
-            without = f"; {left} without a value are left out" if left else ""
+            without = f"; left out without a value: {left}" if left else ""
             lines.append(f"- **{grouping_name(str(grouping))}**: {sizes}{without}.")
     absent = [name for name in named if name not in set(patients["grouping"])]
     lines += [f"- **{grouping_name(name)}**: not recorded here." for name in absent]
@@ -559,7 +559,7 @@ def censoring(counts: pd.DataFrame, said: str | None = None) -> str:
             f"they are not: the censoring is informative."
         )
     else:
-        lines.append("None of these died, so that the three ways to count are one.")
+        lines.append("None of these died: death competes with nothing here.")
     return "\n\n".join([" ".join(lines), *([said] if said else [])])
 
 
