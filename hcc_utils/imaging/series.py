@@ -15,6 +15,7 @@ import pandas as pd
 import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.encaps import get_frame
+from pydicom.pixels import get_decoder
 from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from hcc_utils import checks
@@ -509,12 +510,19 @@ def _stored(dataset: Any) -> npt.NDArray[Any]:
     """Stored values without what the bits above BitsStored may hold (old overlays)."""
     if dataset.file_meta.TransferSyntaxUID in _JPEG_LS and not _is_whole(dataset):
         raise ValueError("its JPEG-LS stream ends early")  # CharLS would search for seconds
+    dataset.pixel_array_options(decoding_plugin=_plugin(dataset.file_meta.TransferSyntaxUID))
     stored: npt.NDArray[Any] = dataset.pixel_array
     spare = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
         raise ValueError(f"HighBit {dataset.HighBit} with BitsStored {dataset.BitsStored}")
     kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)  # with its sign
     return kept
+
+
+def _plugin(syntax: UID) -> str:
+    """What decodes a compression: gdcm only where nothing else can; "" for plain pixels."""
+    able = get_decoder(syntax).available_plugins
+    return min(able, key=lambda name: (name == "gdcm", name), default="")
 
 
 def _is_whole(dataset: Any) -> bool:
