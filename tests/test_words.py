@@ -251,7 +251,7 @@ def test_hazard_ratios_are_read_against_the_first_group():
         "BCLC stage A": "1 (reference)",
         "BCLC stage B": "no finite estimate",
     }
-    assert "one group: nothing to compare" in words.cox(table.iloc[:1])._repr_html_()
+    assert "no two groups to compare" in words.cox(table.iloc[:1])._repr_html_()
 
 
 def test_groups_are_said_with_those_left_out_and_those_not_recorded():

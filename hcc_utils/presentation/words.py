@@ -502,7 +502,7 @@ def cox(table: pd.DataFrame) -> pd.DataFrame:
         "p": [p_value(row.p_value) for row in rows],
     }
     shown = _Whole(pd.DataFrame(text, index=_groups_of(rows)))
-    shown.attrs["nothing"] = "There is one group: nothing to compare."
+    shown.attrs["nothing"] = "There are no two groups to compare."
     return shown
 
 
