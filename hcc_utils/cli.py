@@ -137,6 +137,29 @@ def inventory(
     _screen.print(f"{len(table)} series ({counts}): {out}", markup=False, soft_wrap=True)
 
 
+@app.command(epilog="Example: hcc privacy /exports/ct --allow secondary_capture")
+def privacy(
+    root: Annotated[Path, typer.Argument(help="A folder of DICOM files.")],
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A rule that somebody answers for; may be repeated.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="The table to write, if any.")] = None,
+) -> None:
+    """Say what in a folder identifies patients, without quoting it; refuse burned-in names."""
+    from hcc_utils.imaging import privacy as gate
+    from hcc_utils.study import results
+
+    found = gate.report(root, allow=allow or ())
+    if out is not None:
+        results.write_table(found, out)
+    for row in found.to_dict("records"):
+        meaning = gate.RULES[row["rule"]].meaning
+        line = f"{row['attribute']}: {row['files']} file(s), first {row['first_file']}; {meaning}"
+        _screen.print(line, markup=False, highlight=False, soft_wrap=True)
+    _screen.print(gate.DEIDENTIFY, markup=False, highlight=False, soft_wrap=True)
+    gate.refuse(found)
+
+
 @app.command(epilog="Example: hcc table asaur/hepatoCellular --out data/hepatocellular.csv")
 def table(
     name: Annotated[str, typer.Argument(help="The R package and its table: package/table.")],

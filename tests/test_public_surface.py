@@ -44,7 +44,7 @@ def test_a_stable_name_takes_its_arguments_in_this_order(name, arguments):
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "inventory", "table", "check", "run", "book", "version"]
+    "command", ["demo", "inventory", "privacy", "table", "check", "run", "book", "version"]
 )
 def test_each_command_helps(command):
     shown = CliRunner().invoke(cli.app, [command, "--help"])
