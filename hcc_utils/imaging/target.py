@@ -178,8 +178,8 @@ def on_target(table: pd.DataFrame, targets: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         Rows of `table` with its index, which finds their pictures.
     """
-    chosen = set(zip(targets["patient_id"], targets["lesion"], strict=True))
-    return table[[key in chosen for key in zip(table["patient_id"], table["lesion"], strict=True)]]
+    key = ["patient_id", "lesion"]
+    return table[pd.MultiIndex.from_frame(table[key]).isin(pd.MultiIndex.from_frame(targets[key]))]
 
 
 def diameter_agrees(targets: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
