@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.config import disable_value_validation
+from pydicom.uid import UID
 
 from hcc_utils import checks
+from hcc_utils.study import folders
 
 _TAGS = [
     *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "PatientID"),
     *("FrameOfReferenceUID", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"),
     *("Modality", "ImageType", "Rows", "Columns", "NumberOfFrames", "KVP", "ConvolutionKernel"),
     *("RescaleSlope", "RescaleIntercept", "RescaleType", "BurnedInAnnotation"),
-    "LossyImageCompression",
+    *("LossyImageCompression", "PixelPaddingValue", "PixelPaddingRangeLimit"),
+    *("PixelRepresentation", "BitsAllocated"),
 ]
 
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -29,9 +34,9 @@ class ImagingError(checks.InputError):
     """Images that cannot be used; carries the rule's name and the file beside the message."""
 
     def __init__(self, rule: str, message: str, file: Path | str = "") -> None:
-        super().__init__(message)
+        super().__init__(folders.printable(message))
         self.rule = rule
-        self.file = str(file)
+        self.file = folders.printable(str(file))
 
     def __reduce__(self) -> tuple[type[ImagingError], tuple[str, str, str]]:
         """How it travels between processes."""
@@ -64,6 +69,8 @@ class Header:
     kvp: float | None
     burned_in: bool
     lossy: bool
+    padding_hu: tuple[float, float] | None
+    cut: bool
     transfer_syntax_uid: str
 
 
@@ -91,11 +98,11 @@ def read(path: Path) -> Header | None:
             raise _unreadable(path, "it is not DICOM inside")
         return None
     try:
-        with disable_value_validation():
+        with disable_value_validation(), path.open("rb") as file:
             dataset = pydicom.dcmread(
-                path, stop_before_pixels=True, force=True, specific_tags=_TAGS
+                file, stop_before_pixels=True, force=True, specific_tags=_TAGS
             )
-            header = _header(path, dataset)
+            header = _header(path, dataset, _bytes_after(file))
     except Exception as error:  # a damaged header fails in any of pydicom's ways
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     if header.sop_class_uid == _MEDIA_DIRECTORY:
@@ -112,7 +119,24 @@ def _looks_like_dicom(path: Path) -> bool:
             start = file.read(132)
     except OSError as error:
         raise _unreadable(path, str(error)) from error
+    if not start:
+        raise _unreadable(path, "it is empty")
     return start[128:] == b"DICM" or start[:2] in _GROUPS_AT_START
+
+
+def _bytes_after(file: BinaryIO) -> int:
+    """How many bytes stand behind what was read."""
+    return os.fstat(file.fileno()).st_size - file.tell()
+
+
+def _is_cut(dataset: Any, n_bytes: int) -> bool:
+    """Whether a copy ended early: pixels that are not compressed have a known length."""
+    syntax = UID(_text(dataset.file_meta, "TransferSyntaxUID"))
+    if not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
+        return False
+    counts = (int(dataset.get(keyword) or 1) for keyword in ("NumberOfFrames", "BitsAllocated"))
+    pixels = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
+    return n_bytes < math.prod(counts) * pixels // 8
 
 
 def _unreadable(path: Path, why: str) -> ImagingError:
@@ -120,7 +144,7 @@ def _unreadable(path: Path, why: str) -> ImagingError:
     return ImagingError("unreadable_file", message, path)
 
 
-def _header(path: Path, dataset: Any) -> Header:
+def _header(path: Path, dataset: Any, n_bytes: int) -> Header:
     """The header's values in plain types."""
     return Header(
         path=path,
@@ -145,8 +169,24 @@ def _header(path: Path, dataset: Any) -> Header:
         kvp=number(dataset, "KVP"),
         burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
         lossy=_text(dataset, "LossyImageCompression") == "01",
+        padding_hu=_padding_hu(dataset),
+        cut=_is_cut(dataset, n_bytes),
         transfer_syntax_uid=_text(dataset.file_meta, "TransferSyntaxUID"),
     )
+
+
+def _padding_hu(dataset: Any) -> tuple[float, float] | None:
+    """What stands for "nothing was seen here", from the least to the greatest value."""
+    padding = number(dataset, "PixelPaddingValue")
+    slope, intercept = number(dataset, "RescaleSlope"), number(dataset, "RescaleIntercept")
+    if padding is None or slope is None or intercept is None:
+        return None
+    limit = number(dataset, "PixelPaddingRangeLimit")
+    ends = np.array([padding, padding if limit is None else limit], np.float32)
+    if dataset.get("PixelRepresentation") == 1:
+        ends[ends >= 2**15] -= 2**16  # written as unsigned all the same
+    low, high = np.sort(ends * np.float32(slope) + np.float32(intercept))
+    return float(low), float(high)
 
 
 def _text(dataset: Any, keyword: str) -> str:

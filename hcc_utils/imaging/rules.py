@@ -17,6 +17,7 @@ from hcc_utils.imaging.headers import Header
 SAME_PLACE_MM = 0.05
 EVEN_WITHIN_MM = 0.1
 TILT_DEGREES = 0.5
+TISSUE_HU = (-900.0, 3000.0)
 
 
 class Rule(NamedTuple):
@@ -48,6 +49,11 @@ RULES: dict[str, Rule] = {
         "warn", "files of it are missing (metadata.csv lists more); download the series again"
     ),
     "repeated_files": Rule("warn", "the same file is there more than once"),
+    "cut_files": Rule("warn", "files of it end before their pixels do; export them once more"),
+    "mixed_frame_of_reference": Rule("warn", "its slices name different frames of reference"),
+    "padding_among_tissue": Rule(
+        "warn", "its padding (PixelPaddingValue) has a value that tissue can have; it is kept"
+    ),
     "duplicate_positions": Rule("warn", "two slices lie at one place (two acquisitions?)"),
     "missing_slices": Rule("warn", "slices are missing between others"),
     "uneven_spacing": Rule("warn", "its slices are unevenly spaced"),
@@ -121,6 +127,23 @@ def status(found: Sequence[str]) -> str:
     """
     said = {RULES[rule].status for rule in found}
     return "refuse" if "refuse" in said else "warn" if said else "pass"
+
+
+def is_among_tissue(padding_hu: tuple[float, float]) -> bool:
+    """
+    Whether padding has values that tissue can have, so that it cannot be told from it.
+
+    Parameters
+    ----------
+    padding_hu : tuple of float
+        Its least and greatest value, in HU.
+
+    Returns
+    -------
+    bool
+        True from lung to bone.
+    """
+    return padding_hu[1] > TISSUE_HU[0] and padding_hu[0] < TISSUE_HU[1]
 
 
 def distinct(files: Sequence[Header]) -> list[Header]:
@@ -274,6 +297,11 @@ _CONTENT: dict[str, _Breaks] = {
     "single_file": lambda files: len(distinct(files)) == 1,
     "mixed_orientation": _mixed_orientation,
     "mixed_spacing": _mixed_spacing,
+    "cut_files": lambda files: any(h.cut for h in files),
+    "mixed_frame_of_reference": lambda files: len({h.frame_of_reference_uid for h in files}) > 1,
+    "padding_among_tissue": lambda files: any(
+        h.padding_hu is not None and is_among_tissue(h.padding_hu) for h in files
+    ),
     "repeated_files": lambda files: bool(_same_uid(files)),
     "lossy_compression": lambda files: any(h.lossy for h in files),
 }

@@ -143,7 +143,8 @@ class Series:
         Returns
         -------
         numpy.ndarray of float32, shape (rows, columns)
-            Hounsfield units, not below -1024. Whether the file is meant to be shown inverted
+            Hounsfield units, not below -1024, which is also what padding becomes, unless it has a
+            value that tissue can have. Whether the file is meant to be shown inverted
             (MONOCHROME1) does not change them.
 
         Raises
@@ -305,7 +306,8 @@ def folder(*paths: Path | str, patient_id: str | None = None) -> Folder:
         if not path.is_dir():
             raise ImagingError("no_folder", f"{path} is not a folder; put the patient's CT there.")
     files = (file for path in found for file in folders.files(path))
-    return _scan(patient_id or found[0].resolve().name, found, files)
+    name = folders.printable(found[0].resolve().name)
+    return _scan(patient_id or name, found, files)
 
 
 def inventory(
@@ -380,7 +382,9 @@ def _task(task: tuple[str, tuple[Path, ...], bool]) -> tuple[pd.DataFrame, int]:
 def _tasks(root: Path) -> list[tuple[str, tuple[Path, ...], bool]]:
     """Each patient's folders, and the root itself where files lie in it directly."""
     tasks = [(name, found, True) for name, found in folders.patient_folders(root).items()]
-    return tasks + ([(root.resolve().name, (root,), False)] if _loose(root) else [])
+    return tasks + (
+        [(folders.printable(root.resolve().name), (root,), False)] if _loose(root) else []
+    )
 
 
 def _loose(root: Path) -> list[Path]:
@@ -503,6 +507,9 @@ def _hounsfield(header: Header) -> Hounsfield:
         )
     # float32 before anything else: unsigned stored values would wrap below zero
     hu: Hounsfield = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    if header.padding_hu is not None and not rules.is_among_tissue(header.padding_hu):
+        low, high = header.padding_hu
+        hu[(hu >= low) & (hu <= high)] = LOWEST_HU
     return np.maximum(hu, np.float32(LOWEST_HU))
 
 

@@ -58,8 +58,25 @@ def patient_folders(root: Path | str) -> dict[str, tuple[Path, ...]]:
     found: dict[str, list[Path]] = {}
     for folder in _patients(Path(root)):
         if next(_visible(folder), None) is not None:
-            found.setdefault(folder.name, []).append(folder)
+            found.setdefault(printable(folder.name), []).append(folder)
     return {name: tuple(sorted(found[name])) for name in sorted(found)}
+
+
+def printable(name: str) -> str:
+    """
+    A file's name that can be written down, also where it is no Unicode.
+
+    Parameters
+    ----------
+    name : str
+        As the file system gives it, or a text that holds it.
+
+    Returns
+    -------
+    str
+        With a replacement character for each byte that is no UTF-8.
+    """
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
@@ -76,15 +93,15 @@ def files(folder: Path, above: frozenset[Path] = frozenset()) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        The next file; hidden ones are left out.
+        The next file, links that lead nowhere too; hidden ones are left out.
     """
     real = folder.resolve()
     if real in above:
         return
     for entry in sorted(_visible(folder), key=lambda entry: entry.name):
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from files(Path(entry.path), above | {real})
-        elif entry.is_file():
+        elif entry.is_symlink() or entry.is_file():
             yield Path(entry.path)
 
 
@@ -170,7 +187,14 @@ def _beside(folder: Path) -> Path:
 
 
 def _subfolders(folder: Path) -> list[Path]:
-    return sorted(Path(entry.path) for entry in _visible(folder) if entry.is_dir())
+    return sorted(Path(entry.path) for entry in _visible(folder) if _is_folder(entry))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _visible(folder: Path) -> Iterator[os.DirEntry[str]]:
