@@ -28,10 +28,13 @@ from hcc_utils.study import folders
 STANDARD = "DICOM PS3.15 2026c, table E.1-1, Basic Profile"
 COLUMNS: tuple[str, ...] = ("attribute", "action", "files", "first_file", "rule", "status")
 DEIDENTIFY = (
-    "dicom-anonymizer IN OUT (pip install dicom-anonymizer==2.1.0) takes most of it away. It "
-    "renews every UID and every PatientID: give it a SEG or RTSTRUCT in the same call as its CT, "
-    "and name the new folders like the table's patient_id. It leaves preambles, application "
-    "titles and pixels as they are; run this once more on OUT."
+    "To take most of it away: dicom-anonymizer IN OUT (pip install dicom-anonymizer==2.1.0), where "
+    "IN holds files and no folders and OUT is there. It renews the files' UIDs and not the "
+    "references in a SEG or RTSTRUCT, which then fit no CT, not even one given in the same call "
+    "(NIfTI masks still fit); it empties PatientID, so name each new folder like the table's "
+    "patient_id. It leaves preambles, application titles, names deep in sequences and pixels: run "
+    "hcc privacy on OUT, and expect its dummies in the list. Reading inside the hospital needs "
+    "none of this."
 )
 
 
