@@ -105,9 +105,10 @@ def write_seg(path: Path, folder: Path, masks: dict[str, np.ndarray], **options:
         )
         for number, label in enumerate(masks, start=1)
     ]
+    pixels = np.stack(list(masks.values()), axis=-1)
     seg = hd.seg.Segmentation(
         source_images=images,
-        pixel_array=np.stack(list(masks.values()), axis=-1).astype(np.uint8),
+        pixel_array=pixels if pixels.dtype.kind == "f" else pixels.astype(np.uint8),
         segmentation_type=options.pop("segmentation_type", "BINARY"),
         segment_descriptions=described,
         series_instance_uid=uid(300),

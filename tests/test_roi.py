@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import mask, uid, write_seg, write_series
+from dicom_files import PLANES, mask, uid, write_seg, write_series
 from test_series import opened
 
 from hcc_utils.checks import InputError
@@ -50,6 +50,74 @@ def test_lesions_are_numbered_in_the_order_of_segments(tmp_path, folder):
         [uid(1, 5), 1, 1],
         [uid(1, 1), 2, 5],
     ]
+
+
+@pytest.mark.parametrize("kind", ["PROBABILITY", "OCCUPANCY"])
+def test_a_fraction_counts_from_half_on(tmp_path, folder, kind):
+    """0.5 and 1 in the lesion; 0.49 everywhere else, which is not marked."""
+    fractions = np.where(LESION, 0.5, 0.49)
+    fractions[1, 3, 6] = 1.0
+    seg = write_seg(
+        tmp_path / "roi.dcm",
+        folder,
+        {"Lesion": fractions},
+        segmentation_type="FRACTIONAL",
+        fractional_type=kind,
+        max_fractional_value=200,
+    )
+    assert roi.from_seg(seg, opened(folder)).to_numpy().tolist() == EXPECTED
+
+
+def test_a_label_map_holds_all_segments_in_each_frame(tmp_path, folder):
+    """Segment 1 is the liver around; segments 2 and 3 are lesions, two of them on slice 2."""
+    second = mask(s2=(14, 17, 3, 5))
+    liver = ~LESION & ~second
+    masks = {"Liver": liver, "Tumor": LESION, "HCC 2": second}
+    seg = write_seg(tmp_path / "roi.dcm", folder, masks, segmentation_type="LABELMAP")
+    assert roi.from_seg(seg, opened(folder)).to_numpy().tolist() == [
+        *EXPECTED,
+        [uid(1, 3), 2, 14, 17, 3, 5, "seg"],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "FRACTIONAL", "LABELMAP"])
+@pytest.mark.parametrize("plane", PLANES)
+def test_boxes_are_where_the_frames_are(tmp_path, plane, kind):
+    """However the slices lie, and though highdicom orders frames by their place."""
+    folder = write_series(tmp_path / "P1", change=PLANES[plane])
+    masks = {"Lesion": LESION.astype(float) if kind == "FRACTIONAL" else LESION}
+    seg = write_seg(tmp_path / "roi.dcm", folder, masks, segmentation_type=kind)
+    order = -1 if plane == "descending" else 1
+    assert roi.from_seg(seg, opened(folder)).to_numpy().tolist() == EXPECTED[::order]
+
+
+@pytest.mark.parametrize("kind", ["BINARY", "LABELMAP"])
+def test_a_segmentation_of_a_series_with_a_gap(tmp_path, folder, kind):
+    """Slice 3 of 6 is missing when it is drawn: the others keep their boxes."""
+    (folder / "1-04.dcm").unlink()
+    left = np.delete(LESION, 3, axis=0)
+    seg = write_seg(tmp_path / "roi.dcm", folder, {"Lesion": left}, segmentation_type=kind)
+    assert roi.from_seg(seg, opened(folder)).to_numpy().tolist() == EXPECTED
+
+
+def test_a_segmentation_on_tilted_slices(tmp_path):
+    """Gantry tilt of 15 degrees: each slice lies 0.65 mm further down than the one before."""
+
+    def tilt(number, image):
+        image.ImageOrientationPatient = [1, 0, 0, 0, 0.965926, -0.258819]
+        image.ImagePositionPatient = [-10, -12, 2.5 * number]
+
+    folder = write_series(tmp_path / "P1", change=tilt)
+    seg = write_seg(tmp_path / "roi.dcm", folder, {"Lesion": LESION})
+    assert roi.from_seg(seg, opened(folder)).to_numpy().tolist() == EXPECTED
+
+
+def test_a_series_that_lost_a_marked_slice_is_refused(tmp_path, folder):
+    """Never an empty mask: the frame's slice is not there."""
+    seg = write_seg(tmp_path / "roi.dcm", folder, {"Lesion": LESION})
+    (folder / "1-03.dcm").unlink()
+    with pytest.raises(InputError, match=r"1\.3, to which"):
+        roi.from_seg(seg, opened(folder))
 
 
 def test_the_order_of_files_does_not_matter(tmp_path):
@@ -99,9 +167,14 @@ def erase(image):
         pytest.param(rename, "it has Segment_1. Rename", id="no lesion"),
         pytest.param(erase, "marks no pixel", id="empty"),
         pytest.param(
-            lambda image: setattr(image, "SegmentationType", "FRACTIONAL"),
-            "not a BINARY DICOM segmentation .SegmentationType: FRACTIONAL",
-            id="fractional",
+            lambda image: setattr(image, "SegmentationType", "LABELMAP"),
+            "not a DICOM segmentation .SegmentationType: LABELMAP",
+            id="another kind than its class",
+        ),
+        pytest.param(
+            lambda image: setattr(image, "FrameOfReferenceUID", uid(902)),
+            r"its FrameOfReferenceUID is .*\.902, that of the slice",
+            id="other frame of reference",
         ),
     ],
 )
@@ -119,7 +192,7 @@ def test_a_segmentation_of_the_other_series_is_refused(tmp_path, folder):
 
 
 def test_a_ct_or_a_missing_file_is_no_segmentation(tmp_path, folder):
-    with pytest.raises(InputError, match="not a BINARY DICOM segmentation"):
+    with pytest.raises(InputError, match="not a DICOM segmentation"):
         roi.from_seg(folder / "1-01.dcm", opened(folder))
     with pytest.raises(InputError, match="put the patient's SEG there"):
         roi.from_seg(tmp_path / "none.dcm", opened(folder))

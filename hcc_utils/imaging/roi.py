@@ -29,8 +29,9 @@ def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
     Parameters
     ----------
     path : pathlib.Path or str
-        A BINARY segmentation whose frames lie on the slices of `series`. Segments labelled
-        lesion, mass, tumour or HCC, numbered or not, are lesions; others are left out.
+        A segmentation (BINARY, LABELMAP, or FRACTIONAL, marked from half of its maximum on) whose
+        frames lie on the slices of `series`. Segments labelled lesion, mass, tumour or HCC,
+        numbered or not, are lesions; others are left out.
     series : Series
         The series that was segmented.
 
@@ -45,8 +46,8 @@ def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If it is no BINARY segmentation, no segment is a lesion, nothing is marked, or a frame
-        does not lie on exactly one slice of the series.
+        If it is no segmentation, no segment is a lesion, nothing is marked, its frame of
+        reference is another, or a frame does not lie on exactly one slice of the series.
     """
     return _boxes(Path(path), segmentations.marked(Path(path), series), series)
 

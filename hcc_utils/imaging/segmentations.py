@@ -4,18 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark
+from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark, Mask
 from hcc_utils.imaging.series import Series
 
-_STORAGE = "1.2.840.10008.5.1.4.1.1.66.4"
+_STORAGE = {
+    "BINARY": "1.2.840.10008.5.1.4.1.1.66.4",
+    "FRACTIONAL": "1.2.840.10008.5.1.4.1.1.66.4",
+    "LABELMAP": "1.2.840.10008.5.1.4.1.1.66.7",
+}
+HALF = 0.5
 
 _Groups = tuple[Any, Any]  # a frame's own attributes, and those that all frames share
+
+
+class _Frame(NamedTuple):
+    """Whose frame it is (None: of all segments), its slice, and where to look for the rest."""
+
+    segment: int | None
+    sop_instance_uid: str
+    groups: _Groups
 
 
 def marked(path: Path, series: Series) -> Iterator[Mark]:
@@ -25,31 +39,35 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     Parameters
     ----------
     path : pathlib.Path
-        A BINARY segmentation.
+        A segmentation: BINARY, FRACTIONAL or LABELMAP. In a FRACTIONAL one, of probability or of
+        occupancy, a pixel is marked from `HALF` of MaximumFractionalValue on.
     series : Series
         The series that was segmented.
 
     Yields
     ------
     Mark
-        One for each frame whose segment is a lesion.
+        One for each frame whose segment is a lesion; of a LABELMAP one for each frame and lesion.
 
     Raises
     ------
     ImagingError
-        If it is no BINARY segmentation, no segment is a lesion, or a frame does not lie on
-        exactly one slice of the series.
+        If it is no segmentation, no segment is a lesion, its frame of reference is another, or
+        a frame does not lie on exactly one slice of the series.
     """
     dataset = _read(path)
     labels = {int(s.SegmentNumber): str(s.SegmentLabel) for s in dataset.SegmentSequence}
     lesions = marks.lesions(path, labels, "segment")
     masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
     frames = list(_frames(path, dataset))
-    series.require(uid for segment, uid, _ in frames if segment in lesions)
-    for mask, (segment, uid, groups) in zip(masks, frames, strict=True):
-        if segment in lesions:
-            _require_same_grid(path, groups, series.slice(uid), mask.shape)
-            yield Mark(lesions[segment], uid, mask.astype(bool), "seg")
+    series.require(f.sop_instance_uid for f in frames if f.segment in (None, *lesions))
+    for pixels, frame in zip(masks, frames, strict=True):
+        for number, lesion in lesions.items():
+            if frame.segment in (None, number):
+                header = series.slice(frame.sop_instance_uid)
+                _require_same_frame(path, dataset, header)
+                _require_same_grid(path, frame.groups, header, pixels.shape)
+                yield Mark(lesion, header.sop_instance_uid, _held(dataset, pixels, number), "seg")
 
 
 def references(path: Path) -> frozenset[str]:
@@ -59,32 +77,41 @@ def references(path: Path) -> frozenset[str]:
     Parameters
     ----------
     path : pathlib.Path
-        A BINARY segmentation.
+        A segmentation.
 
     Returns
     -------
     frozenset of str
         Their SOPInstanceUIDs.
     """
-    return frozenset(uid for _, uid, _ in _frames(path, _read(path)))
+    return frozenset(frame.sop_instance_uid for frame in _frames(path, _read(path)))
 
 
 def _read(path: Path) -> Any:
-    """The dataset, where it is a BINARY segmentation."""
+    """The dataset, where it is a segmentation."""
     dataset = marks.read(path, "SEG")
     kind = str(dataset.get("SegmentationType", "none"))
-    if dataset.get("SOPClassUID") != _STORAGE or kind != "BINARY":
+    if dataset.get("SOPClassUID") != _STORAGE.get(kind, "none"):
         raise ImagingError(
             "not_a_segmentation",
-            f"{path} is not a BINARY DICOM segmentation (SegmentationType: {kind}). "
-            "Export the outline as a binary SEG, or give a table of boxes.",
+            f"{path} is not a DICOM segmentation (SegmentationType: {kind}; {', '.join(_STORAGE)} "
+            "are read). Export the outline as a binary SEG, or give a table of boxes.",
             path,
         )
     return dataset
 
 
-def _frames(path: Path, dataset: Any) -> Iterator[tuple[int, str, _Groups]]:
-    """Each frame's segment, the one slice that it refers to, and where to look for the rest."""
+def _held(dataset: Any, pixels: npt.NDArray[Any], number: int) -> Mask:
+    """What a frame marks as a segment."""
+    if dataset.SegmentationType == "LABELMAP":
+        return np.asarray(pixels == number)
+    if dataset.SegmentationType == "FRACTIONAL":
+        return np.asarray(pixels >= HALF * int(dataset.MaximumFractionalValue))
+    return pixels.astype(bool)
+
+
+def _frames(path: Path, dataset: Any) -> Iterator[_Frame]:
+    """Each frame, where it refers to one slice."""
     shared = dataset.get("SharedFunctionalGroupsSequence", [{}])[0]
     for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
         groups = (frame, shared)
@@ -100,14 +127,34 @@ def _frames(path: Path, dataset: Any) -> Iterator[tuple[int, str, _Groups]]:
                 "Export the segmentation on the slices of the CT, not resampled.",
                 path,
             )
-        segment = _group(groups, "SegmentIdentificationSequence")
-        if segment is None:
-            raise ImagingError(
-                "unresolved_reference",
-                f"{path}, frame {number} names no segment. Export it again.",
-                path,
-            )
-        yield int(segment.ReferencedSegmentNumber), sources[0], groups
+        yield _Frame(_segment(path, dataset, number, groups), sources[0], groups)
+
+
+def _segment(path: Path, dataset: Any, number: int, groups: _Groups) -> int | None:
+    """The segment of a frame; none where its pixels name theirs."""
+    if dataset.SegmentationType == "LABELMAP":
+        return None
+    segment = _group(groups, "SegmentIdentificationSequence")
+    if segment is None:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}, frame {number} names no segment. Export it again.",
+            path,
+        )
+    return int(segment.ReferencedSegmentNumber)
+
+
+def _require_same_frame(path: Path, dataset: Any, header: Header) -> None:
+    """Refuse a segmentation whose places are counted from another origin."""
+    frame = str(dataset.get("FrameOfReferenceUID", "none"))
+    if frame != (header.frame_of_reference_uid or "none"):
+        raise ImagingError(
+            "other_frame_of_reference",
+            f"{path}: its FrameOfReferenceUID is {frame}, that of the slice "
+            f"{header.sop_instance_uid} is {header.frame_of_reference_uid or 'none'}. Give the "
+            "segmentation that was drawn on this CT.",
+            path,
+        )
 
 
 def _group(groups: _Groups, keyword: str) -> Any:
