@@ -438,3 +438,45 @@ def test_a_stage_that_was_not_recorded_is_not_compared():
 def test_a_rare_gap_is_not_said_to_be_none():
     table = pd.DataFrame({"centre": ["a"], "variable": ["hbv"], "missing": [1], "n": [227]})
     assert words.missing(table)["missing"].item() == "1 of 227 (<1%)"
+
+
+def judged(*rows):
+    """Rows of qc.csv."""
+    names = ["patient_id", "centre", "rule", "status", "value", "limit", "meaning"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def test_images_to_look_at_stand_a_patient_a_row_the_refused_first():
+    table = judged(
+        ("P1", "a", "kvp", "pass", 120.0, "100 to 140", ""),
+        ("P2", "a", "slice_spacing_mm", "warn", 10.0, "0 to 5", "slices lie far apart"),
+        ("P2", "a", "missing_slices", "warn", 1.0, "none", "slices are missing"),
+        ("P3", "b", "no_roi", "refuse", np.nan, "", "has no slices"),
+        ("P3", "b", "liver_hu", "not measurable", np.nan, "70 to 220", "nothing tells it"),
+    )
+    shown = words.quality(table)
+    assert shown.index.tolist() == [("b", "P3"), ("a", "P2")]
+    assert shown["status"].tolist() == ["refuse", "warn"]
+    assert shown["what"].tolist() == [
+        "no roi: has no slices",
+        "slice spacing mm 10 (0 to 5): slices lie far apart; missing slices: slices are missing",
+    ]
+    assert "No rule warns" in words.quality(table[:1])._repr_html_()
+
+
+def test_rules_are_counted_by_hospital_and_those_kept_by_all_are_named():
+    """Not measurable is no pass: it is counted."""
+    names = ["rule", "centre", "pass", "warn", "refuse", "not measurable"]
+    rows = [
+        *(("kvp", "a", 4, 0, 0, 0), ("kvp", "b", 2, 0, 0, 0)),
+        *(("noise_hu", "a", 3, 1, 0, 0), ("noise_hu", "b", 2, 0, 0, 0)),
+        *(("liver_hu", "a", 0, 1, 0, 3), ("no_roi", "b", 0, 0, 1, 0)),
+    ]
+    counts = pd.DataFrame(rows, columns=names)
+    shown = words.quality_counts(counts)
+    assert shown.loc["noise hu"].tolist() == ["warn 1 of 4", "all pass"]
+    assert shown.loc["liver hu"].tolist() == ["warn 1 of 4, not measurable 3 of 4", ""]
+    assert shown.loc["no roi", "b"] == "refuse 1 of 1"
+    assert shown.attrs["caption"] == "All images pass: kvp."
+    assert "All images pass: kvp." in words.quality_counts(counts[:2])._repr_html_()
+    assert "No images" in words.quality_counts(counts[:0])._repr_html_()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -378,6 +378,77 @@ def hounsfield(table: pd.DataFrame) -> pd.DataFrame:
     )
     shown.attrs["nothing"] = "The study names no landmark."
     return shown
+
+
+def quality(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The patients whose images a reader must look at, and why; it names patients: internal edition.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``qc.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by hospital and patient, the refused first. Without rows it says that nothing
+        was found.
+    """
+    found = table[table["status"].isin(["warn", "refuse"])]
+    said = found.assign(
+        what=[
+            f"{r.rule.replace('_', ' ')}{_beyond(r.value, r.limit)}: {r.meaning}"
+            for r in found.itertuples()
+        ]
+    )
+    patients = said.groupby(["centre", "patient_id"], sort=False)
+    text = patients.agg(status=("status", "min"), what=("what", "; ".join))  # refuse before warn
+    shown = _Whole(text.sort_values("status", kind="stable").rename_axis(["hospital", "patient"]))
+    shown.attrs["nothing"] = "No rule warns of any image."
+    return shown
+
+
+def quality_counts(counts: pd.DataFrame) -> pd.DataFrame:
+    """
+    What each rule says of the images, hospital by hospital; no patient's row.
+
+    Parameters
+    ----------
+    counts : pandas.DataFrame
+        As `imaging.quality.counts` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by rule, one column a hospital: how many do not pass, of how many. Rules that
+        everybody passes are named in the caption.
+    """
+    counts = counts.assign(
+        said=[_not_passed(row) for row in counts.to_dict("records")],
+        rule=counts["rule"].str.replace("_", " "),
+    )
+    text = counts.pivot_table("said", "rule", "centre", aggfunc="first", sort=False).fillna("")
+    kept = text.replace("all pass", "").eq("").all(axis=1)
+    shown = _Whole(text[~kept].rename_axis(columns=None))
+    passed = f"All images pass: {', '.join(text.index[kept])}." if kept.any() else ""
+    shown.attrs["nothing"] = passed or "No images were judged."
+    if passed:
+        shown.attrs["caption"] = passed
+    return shown
+
+
+def _beyond(value: float, limit: str) -> str:
+    """A value beside its limit; nothing where a rule is either kept or broken."""
+    return "" if pd.isna(value) or limit == "none" else f" {value:.3g} ({limit})"
+
+
+def _not_passed(row: dict[Hashable, Any]) -> str:
+    """How many do not pass a rule in one hospital."""
+    statuses = ("refuse", "warn", "not measurable")
+    of = row["pass"] + sum(row[status] for status in statuses)
+    said = [f"{status} {row[status]} of {of}" for status in statuses if row[status]]
+    return ", ".join(said) or "all pass"
 
 
 def groups(patients: pd.DataFrame, named: Sequence[str]) -> str:
