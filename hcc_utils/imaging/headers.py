@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 from pydicom.config import disable_value_validation
+from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from hcc_utils import checks
@@ -26,7 +28,14 @@ _TAGS = [
     *("PixelRepresentation", "BitsAllocated"),
 ]
 
+ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # and converted
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_FUNCTIONAL_GROUPS = (
+    *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence"),
+    *("PixelValueTransformationSequence", "CTImageFrameTypeSequence"),
+    *("CTReconstructionSequence", "CTXRayDetailsSequence"),
+)
+_PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation")
 _GROUPS_AT_START = (b"\x02\x00", b"\x08\x00", b"\x00\x08")  # files written without a preamble
 
 
@@ -45,11 +54,17 @@ class ImagingError(checks.InputError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Header:
-    """One image file. What the file does not say is "" or None; lengths are mm, patient axes."""
+    """
+    One slice. What its file does not say is "" or None; lengths are mm, patient axes.
+
+    Its `sop_instance_uid` names it: that of its file, and for a frame of an enhanced CT, which
+    keeps all slices in one file, ``<SOPInstanceUID>#<frame number>``.
+    """
 
     path: Path
     sop_class_uid: str
     sop_instance_uid: str
+    frame_number: int
     study_instance_uid: str
     series_instance_uid: str
     frame_of_reference_uid: str
@@ -74,9 +89,9 @@ class Header:
     transfer_syntax_uid: str
 
 
-def read(path: Path) -> Header | None:
+def read(path: Path) -> tuple[Header, ...]:
     """
-    What a file says of itself.
+    What a file says of each of its slices.
 
     Parameters
     ----------
@@ -85,8 +100,9 @@ def read(path: Path) -> Header | None:
 
     Returns
     -------
-    Header or None
-        None where the file is not DICOM, or is a DICOMDIR.
+    tuple of Header
+        One, and of an enhanced CT one for each frame; none where the file is not DICOM, or is a
+        DICOMDIR.
 
     Raises
     ------
@@ -96,20 +112,21 @@ def read(path: Path) -> Header | None:
     if not _looks_like_dicom(path):
         if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             raise _unreadable(path, "it is not DICOM inside")
-        return None
+        return ()
     try:
         with disable_value_validation(), path.open("rb") as file:
             dataset = pydicom.dcmread(
                 file, stop_before_pixels=True, force=True, specific_tags=_TAGS
             )
             header = _header(path, dataset, _bytes_after(file))
+            frames = _frames(header) if header.sop_class_uid in ENHANCED_CT else (header,)
     except Exception as error:  # a damaged header fails in any of pydicom's ways
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     if header.sop_class_uid == _MEDIA_DIRECTORY:
-        return None
+        return ()
     if not header.series_instance_uid or not header.sop_instance_uid:
         raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
-    return header
+    return frames
 
 
 def _looks_like_dicom(path: Path) -> bool:
@@ -150,6 +167,7 @@ def _header(path: Path, dataset: Any, n_bytes: int) -> Header:
         path=path,
         sop_class_uid=_text(dataset, "SOPClassUID"),
         sop_instance_uid=_text(dataset, "SOPInstanceUID"),
+        frame_number=1,
         study_instance_uid=_text(dataset, "StudyInstanceUID"),
         series_instance_uid=_text(dataset, "SeriesInstanceUID"),
         frame_of_reference_uid=_text(dataset, "FrameOfReferenceUID"),
@@ -172,6 +190,43 @@ def _header(path: Path, dataset: Any, n_bytes: int) -> Header:
         padding_hu=_padding_hu(dataset),
         cut=_is_cut(dataset, n_bytes),
         transfer_syntax_uid=_text(dataset.file_meta, "TransferSyntaxUID"),
+    )
+
+
+def _frames(header: Header) -> tuple[Header, ...]:
+    """Each frame of an enhanced CT, with what it says itself and what all frames share."""
+    dataset = pydicom.dcmread(header.path, stop_before_pixels=True, force=True)
+    shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    if len(frames) != header.frames:
+        raise ValueError(f"it describes {len(frames)} of its {header.frames} frames")
+    return tuple(
+        _frame(header, number, dataset, (own, shared[0]))
+        for number, own in enumerate(frames, start=1)
+    )
+
+
+def _frame(header: Header, frame_number: int, dataset: Any, groups: Sequence[Any]) -> Header:
+    """One frame: the file's header with the frame's own place and units."""
+    said = Dataset()
+    said.update({tag: dataset[tag] for tag in _PADDING if tag in dataset})
+    for sequence in _FUNCTIONAL_GROUPS:
+        found = next((group.get(sequence) for group in groups if group.get(sequence)), None)
+        said.update(found[0] if found else {})
+    return replace(
+        header,
+        sop_instance_uid=f"{header.sop_instance_uid}#{frame_number}",
+        frame_number=frame_number,
+        image_type=tuple(_text(said, "FrameType").split("\\")),
+        position_mm=_numbers(said, "ImagePositionPatient", 3),
+        orientation=_numbers(said, "ImageOrientationPatient", 6),
+        pixel_spacing_mm=_numbers(said, "PixelSpacing", 2),
+        slope=number(said, "RescaleSlope"),
+        intercept=number(said, "RescaleIntercept"),
+        rescale_type=_text(said, "RescaleType"),
+        kernel=_text(said, "ConvolutionKernel"),
+        kvp=number(said, "KVP"),
+        padding_hu=_padding_hu(said),
     )
 
 

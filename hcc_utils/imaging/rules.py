@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pydicom.pixels import get_decoder
 from pydicom.uid import UID
 
-from hcc_utils.imaging.headers import Header
+from hcc_utils.imaging.headers import ENHANCED_CT, Header
 
 SAME_PLACE_MM = 0.05
 EVEN_WITHIN_MM = 0.1
@@ -32,7 +32,9 @@ RULES: dict[str, Rule] = {
     "secondary_capture": Rule("refuse", "it is a screenshot (secondary capture)"),
     "burned_in_annotation": Rule("refuse", "text is burned into its pixels"),
     "localizer": Rule("refuse", "it is a localizer (scout)"),
-    "multi_frame": Rule("refuse", "it keeps many slices in one file; export it as classic CT"),
+    "multi_frame": Rule(
+        "refuse", "it keeps many frames in one file without saying where; export it as CT"
+    ),
     "conflicting_files": Rule("refuse", "two different files carry one SOPInstanceUID"),
     "no_position": Rule("refuse", "a slice lacks ImagePositionPatient or ImageOrientationPatient"),
     "no_rescale": Rule("refuse", "a slice lacks RescaleSlope or RescaleIntercept"),
@@ -153,7 +155,7 @@ def distinct(files: Sequence[Header]) -> list[Header]:
     Parameters
     ----------
     files : sequence of Header
-        Files of a series, some perhaps more than once.
+        Slices of a series, some perhaps more than once.
 
     Returns
     -------
@@ -228,7 +230,7 @@ def _same_uid(files: Sequence[Header]) -> list[tuple[Path, Path]]:
 
 
 def _conflicting(files: Sequence[Header]) -> bool:
-    return not all(filecmp.cmp(one, other, shallow=False) for one, other in _same_uid(files))
+    return not all(filecmp.cmp(one, other, shallow=False) for one, other in set(_same_uid(files)))
 
 
 def _mixed_orientation(files: Sequence[Header]) -> bool:
@@ -286,7 +288,9 @@ _KIND: dict[str, _Breaks] = {
     ),
     "burned_in_annotation": lambda files: any(h.burned_in for h in files),
     "localizer": lambda files: any("LOCALIZER" in h.image_type for h in files),
-    "multi_frame": lambda files: any(h.frames > 1 for h in files),
+    "multi_frame": lambda files: any(
+        h.frames > 1 and h.sop_class_uid not in ENHANCED_CT for h in files
+    ),
 }
 _CONTENT: dict[str, _Breaks] = {
     "conflicting_files": _conflicting,

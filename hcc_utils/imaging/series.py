@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ import pandas as pd
 import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.encaps import get_frame
-from pydicom.pixels import get_decoder
+from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from hcc_utils import checks
@@ -26,6 +27,7 @@ from hcc_utils.study.folders import LISTING
 
 Hounsfield = npt.NDArray[np.float32]
 
+_ELEMENT_START = 12  # bytes of tag, type and length before encapsulated pixels
 _JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
 LOWEST_HU = -1024.0  # below air nothing is tissue: scanners write padding as -2000 or -3024
 COLUMNS: tuple[str, ...] = (
@@ -399,19 +401,18 @@ def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Fo
     not_dicom = 0
     for file in files:
         try:
-            header = headers.read(file)
+            found = headers.read(file)
         except ImagingError as error:
             unreadable.append(str(error))
             continue
-        if header is None:
-            not_dicom += 1
-        else:
+        not_dicom += not found
+        for header in found:
             series.setdefault(header.series_instance_uid, []).append(header)
     return Folder(
         patient_id=patient_id,
         paths=paths,
         listed=_listed(paths),
-        series={uid: tuple(found) for uid, found in sorted(series.items())},
+        series={uid: tuple(slices) for uid, slices in sorted(series.items())},
         unreadable=tuple(unreadable),
         not_dicom=not_dicom,
     )
@@ -436,7 +437,7 @@ def _row(
         "patient_id": patient_id,
         "study_instance_uid": first.study_instance_uid,
         "series_instance_uid": first.series_instance_uid,
-        "n_files": len(files),
+        "n_files": len({header.path for header in files}),
         "n_listed": n_listed,
         "n_slices": len(positions) or len({header.sop_instance_uid for header in files}),
         "phase": "",
@@ -475,14 +476,12 @@ def _unreadable_row(patient_id: str, count: int) -> dict[str, Any]:
 
 
 def _hounsfield(header: Header) -> Hounsfield:
-    """Stored values of one file times its own slope plus its own intercept."""
+    """Stored values of one slice times its own slope plus its own intercept."""
     try:
         with warnings.catch_warnings(), disable_value_validation():
-            warnings.simplefilter(
-                "error"
-            )  # pydicom only warns where pixel data have a wrong length
-            dataset = pydicom.dcmread(header.path, force=True)
-            stored = _stored(dataset)
+            # pydicom only warns where pixel data have a wrong length
+            warnings.simplefilter("error")
+            dataset, stored = _read(header)
     except Exception as error:  # a damaged file fails in any of a decoder's ways
         raise ImagingError(
             "unreadable_pixels",
@@ -490,35 +489,56 @@ def _hounsfield(header: Header) -> Hounsfield:
             "Export it from the archive once more, uncompressed where you can.",
             header.path,
         ) from error
-    slope, intercept = (
-        headers.number(dataset, f"Rescale{name}") for name in ("Slope", "Intercept")
-    )
-    same = dataset.get("SOPInstanceUID") == header.sop_instance_uid
-    if (
-        not same
-        or slope is None
-        or intercept is None
-        or stored.shape != (header.rows, header.columns)
-    ):
+    if not _is_same(dataset, header) or stored.shape != (header.rows, header.columns):
         raise ImagingError(
             "changed_file",
             f"{header.path} has changed since its header was read. Run the inventory again.",
             header.path,
         )
     # float32 before anything else: unsigned stored values would wrap below zero
-    hu: Hounsfield = stored.astype(np.float32) * np.float32(slope) + np.float32(intercept)
+    hu: Hounsfield = stored.astype(np.float32)
+    hu = hu * np.float32(header.slope) + np.float32(header.intercept)
     if header.padding_hu is not None and not rules.is_among_tissue(header.padding_hu):
         low, high = header.padding_hu
         hu[(hu >= low) & (hu <= high)] = LOWEST_HU
     return np.maximum(hu, np.float32(LOWEST_HU))
 
 
-def _stored(dataset: Any) -> npt.NDArray[Any]:
+def _read(header: Header) -> tuple[Any, npt.NDArray[Any]]:
+    """What a file says, and the stored values of one of its frames; no other is decoded."""
+    if header.frames == 1:
+        dataset = pydicom.dcmread(header.path, force=True)
+        _require_whole(dataset, lambda: get_frame(dataset.PixelData, 0, number_of_frames=1))
+        dataset.pixel_array_options(decoding_plugin=_plugin(dataset))
+        return dataset, _significant(dataset, dataset.pixel_array)
+    index = header.frame_number - 1
+    with header.path.open("rb") as file:
+        dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True)
+        file.seek(_ELEMENT_START, os.SEEK_CUR)
+        _require_whole(dataset, lambda: get_frame(file, index, number_of_frames=header.frames))
+    stored = pixel_array(header.path, index=index, decoding_plugin=_plugin(dataset))
+    return dataset, _significant(dataset, stored)
+
+
+def _require_whole(dataset: Any, frame: Callable[[], bytes]) -> None:
+    """Refuse a JPEG-LS frame without its end marker: CharLS would search for seconds."""
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax in _JPEG_LS and not frame().rstrip(b"\0").endswith(b"\xff\xd9"):
+        raise ValueError("its JPEG-LS stream ends early")
+
+
+def _is_same(dataset: Any, header: Header) -> bool:
+    """Whether a file still holds the slice that its header told of."""
+    uid, _, frame = header.sop_instance_uid.partition("#")
+    slope, intercept = (
+        headers.number(dataset, f"Rescale{name}") for name in ("Slope", "Intercept")
+    )
+    same_units = bool(frame) or (slope, intercept) == (header.slope, header.intercept)
+    return dataset.get("SOPInstanceUID") == uid and same_units
+
+
+def _significant(dataset: Any, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Stored values without what the bits above BitsStored may hold (old overlays)."""
-    if dataset.file_meta.TransferSyntaxUID in _JPEG_LS and not _is_whole(dataset):
-        raise ValueError("its JPEG-LS stream ends early")  # CharLS would search for seconds
-    dataset.pixel_array_options(decoding_plugin=_plugin(dataset.file_meta.TransferSyntaxUID))
-    stored: npt.NDArray[Any] = dataset.pixel_array
     spare = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
     if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
         raise ValueError(f"HighBit {dataset.HighBit} with BitsStored {dataset.BitsStored}")
@@ -526,13 +546,7 @@ def _stored(dataset: Any) -> npt.NDArray[Any]:
     return kept
 
 
-def _plugin(syntax: UID) -> str:
-    """What decodes a compression: gdcm only where nothing else can; "" for plain pixels."""
-    able = get_decoder(syntax).available_plugins
+def _plugin(dataset: Any) -> str:
+    """What decodes its pixels: gdcm only where nothing else can; "" where they are plain."""
+    able = get_decoder(dataset.file_meta.TransferSyntaxUID).available_plugins
     return min(able, key=lambda name: (name == "gdcm", name), default="")
-
-
-def _is_whole(dataset: Any) -> bool:
-    """Whether a compressed frame ends with its end marker."""
-    frame: bytes = get_frame(dataset.PixelData, 0, number_of_frames=1)
-    return frame.rstrip(b"\0").endswith(b"\xff\xd9")

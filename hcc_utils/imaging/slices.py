@@ -118,7 +118,8 @@ def _row(series: Series, box: dict[str, Any]) -> dict[str, Any]:
     return box | {
         "patient_id": series.patient_id,
         "series_instance_uid": series.series_instance_uid,
-        "frame_number": 1,
+        "sop_instance_uid": header.sop_instance_uid.partition("#")[0],
+        "frame_number": header.frame_number,
         "slice_z_mm": position[2] if position else np.nan,
         "pixel_spacing_mm": spacing[0] if spacing else np.nan,
     }
