@@ -115,6 +115,13 @@ LIMITS = pd.DataFrame(
 )  # fmt: skip
 SCORES = pd.DataFrame({"model": "csd", "risk": [0.02, 0.03, 0.97], "event": [False, False, True]})
 PIXELS = np.full((2, 4, 4), 60, dtype=np.int16)
+TILES = {
+    "title": ["a<br>z 1 mm", "b"],
+    "left": 0.25,
+    "right": 0.75,
+    "top": 0.25,
+    "bottom": 1.0,
+}
 
 ALL = {
     "flow_chart": lambda: figures.flow_chart(FLOW),
@@ -127,6 +134,7 @@ ALL = {
     "learning_curves": lambda: figures.learning_curves(LEARNING),
     "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
     "thumbnails": lambda: figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"]})),
+    "contact_sheet": lambda: figures.contact_sheet(PIXELS, pd.DataFrame(TILES)),
     "score_distribution": lambda: figures.score_distribution(SCORES),
     "bland_altman": lambda: figures.bland_altman(DIFFERENCES, LIMITS),
 }
@@ -141,6 +149,7 @@ WORDS = {
     "learning_curves": "from 0.700 to 0.400 on average",
     "nomogram": "Largest diameter (mm) up to 100 points",
     "thumbnails": "2 CT slices, window 100 HU wide 250 HU",
+    "contact_sheet": "2 CT slices, the box outlined in each, window 100 HU wide 250 HU",
     "score_distribution": "Model CSD, no event: median 0.03",
     "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
     "-43.5 to 44, 93 patients",
@@ -321,6 +330,24 @@ def test_thumbnails_outline_the_box():
     edges = [(s.x0, s.x1, s.y0, s.y1, s.xref) for s in figure.layout.shapes]
     assert edges == [(0.5, 2.5, 0.5, 3.5, "x"), (0.5, 2.5, 0.5, 3.5, "x2")]
     assert "the box outlined in each" in figure.layout.meta["alt"]
+
+
+def test_a_contact_sheet_is_one_picture_with_each_tile_below_its_title():
+    """Tiles of 4 x 4 pixels become 2 x 2, a row above for the title, a column between: 2 tiles.
+
+    The box, from 1/4 to 3/4 of 2 pixels that begin at -0.5, is from 0 to 1, and 3 to the right.
+    """
+    pixels = np.repeat(np.array([100, 225]), 16).reshape(2, 4, 4)
+    figure = figures.contact_sheet(pixels, pd.DataFrame(TILES), columns=2)
+    assert figure.data[0].z.tolist() == [
+        [250] * 6,
+        [128, 128, 250, 255, 255, 250],
+        [128, 128, 250, 255, 255, 250],
+    ]
+    assert figure.data[1].x[:5].tolist() == [0, 1, 1, 0, 0]
+    assert figure.data[1].x[6:11].tolist() == [3, 4, 4, 3, 3]
+    assert figure.data[1].y[:5].tolist() == [1, 1, 2.5, 2.5, 1]
+    assert list(figure.data[2].text) == ["a", "b"]
 
 
 def test_flow_of_two_hospitals_is_added_up():

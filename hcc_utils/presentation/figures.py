@@ -547,6 +547,94 @@ def thumbnails(
     return figure.update_layout(margin_t=40)  # titles of two lines
 
 
+def contact_sheet(
+    pixels_hu: npt.NDArray[np.integer | np.floating],
+    table: pd.DataFrame,
+    *,
+    centre_hu: float = 100.0,
+    width_hu: float = 250.0,
+    columns: int = 8,
+) -> go.Figure:
+    """
+    All slices as one picture of small tiles, for the internal edition alone.
+
+    Hundreds of patients are one heatmap of half the resolution, where `thumbnails` would draw as
+    many plots.
+
+    Parameters
+    ----------
+    pixels_hu : numpy.ndarray, shape (n_slices, height, width)
+        Intensities in Hounsfield units.
+    table : pandas.DataFrame
+        One row a slice, with ``title`` (its first line stands above the tile) and the box:
+        ``left``, ``right``, ``top`` and ``bottom`` as shares of the picture's sides.
+    centre_hu : float, default 100
+        Centre of the window.
+    width_hu : float, default 250
+        Width of the window.
+    columns : int, default 8
+        Tiles side by side.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The slices in the table's order, row by row.
+    """
+    if _empty(table, ["title", "left", "right", "top", "bottom"], "table"):
+        return _nothing("CT slices")
+    checks.same_length(pixels_hu=pixels_hu, table=table)
+    halves = _halved(pixels_hu)
+    count, height, width = halves.shape
+    above = max(height // 4, 1)  # room for the title
+    rows = -(-count // columns)
+    shades = np.clip((halves - (centre_hu - width_hu / 2)) / width_hu, 0, 1) * 255
+    # not quite white: plotly writes 255 as slashes, each of them escaped to six letters
+    sheet = np.full((rows * (height + above), columns * (width + 1)), 250, np.uint8)
+    down, along = np.divmod(np.arange(count), columns)
+    tops, lefts = down * (height + above) + above, along * (width + 1)
+    for top, left, picture in zip(tops, lefts, shades.round().astype(np.uint8), strict=True):
+        sheet[top : top + height, left : left + width] = picture
+    figure = go.Figure(
+        go.Heatmap(z=sheet, colorscale="gray", zmin=0, zmax=255, showscale=False, hoverinfo="skip")
+    )
+    x = lefts[:, None] - 0.5 + width * table[["left", "right", "right", "left", "left"]].to_numpy()
+    y = tops[:, None] - 0.5 + height * table[["top", "top", "bottom", "bottom", "top"]].to_numpy()
+    ends = np.full((count, 1), np.nan)  # lifts the pen between two boxes
+    figure.add_scatter(
+        x=np.hstack([x, ends]).ravel(),
+        y=np.hstack([y, ends]).ravel(),
+        mode="lines",
+        line={"color": ORANGE, "width": 1},
+        hoverinfo="skip",
+    )
+    figure.add_scatter(
+        x=lefts + width / 2,
+        y=tops - above / 2,
+        text=[str(title).split("<br>")[0] for title in table["title"]],
+        mode="text",
+        textfont={"size": 9},
+        hoverinfo="skip",
+    )
+    figure.update_xaxes(visible=False, constrain="domain", range=[-0.5, sheet.shape[1] - 0.5])
+    figure.update_yaxes(
+        visible=False, scaleanchor="x", constrain="domain", range=[sheet.shape[0] - 0.5, -0.5]
+    )
+    alt = (
+        f"{count} CT slices, the box outlined in each, window {centre_hu:.0f} HU wide "
+        f"{width_hu:.0f} HU."
+    )
+    figure = _finish(figure, alt, height=30 + 110 * rows)
+    return figure.update_layout(showlegend=False)
+
+
+def _halved(pictures: npt.NDArray[np.integer | np.floating]) -> npt.NDArray[np.float32]:
+    """Means of 2 x 2 pixels; an odd last row or column is left out."""
+    even = pictures[:, : pictures.shape[1] // 2 * 2, : pictures.shape[2] // 2 * 2]
+    blocks = even.reshape(len(even), even.shape[1] // 2, 2, even.shape[2] // 2, 2)
+    halved: npt.NDArray[np.float32] = blocks.mean(axis=(2, 4), dtype=np.float32)
+    return halved
+
+
 def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     """
     Distribution of each model's risks, patients with and without the event apart.
