@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,7 @@ from rich.console import Console
 from hcc_utils import __version__, checks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hcc_utils.orchestration.run import Exit
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 _screen = Console()
 _errors = Console(stderr=True)
+_SHOWN = 10
 
 ManifestPath = Annotated[
     Path, typer.Option("--manifest", "-m", help="The study's manifest (YAML).", dir_okay=False)
@@ -62,21 +64,10 @@ def demo(
     pixels: Annotated[int, typer.Option(min=128, help="Rows and columns of a slice.")] = 320,
 ) -> None:
     """Make the demo study: five synthetic hospitals with real DICOM files and a known truth."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
     from hcc_utils.demo import study
 
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_screen) as bar:
-        task = bar.add_task("images of patients", total=None)
-        study.make(
-            out,
-            patients,
-            seed,
-            free=free,
-            pixels=pixels,
-            progress=lambda done, total: bar.update(task, completed=done, total=total),
-        )
+    with _bar("images of patients") as progress:
+        study.make(out, patients, seed, free=free, pixels=pixels, progress=progress)
     _screen.print(f"The demo study: {out}", highlight=False, soft_wrap=True)
 
 
@@ -131,8 +122,14 @@ def inventory(
     from hcc_utils.imaging import series
     from hcc_utils.study import results
 
-    table = series.inventory(root)
+    with _bar("patients") as progress:
+        table = series.inventory(root, progress=progress)
     results.write_table(table, out)
+    left_out = table.attrs["left_out"]
+    for said in left_out[:_SHOWN]:
+        _screen.print(f"left out: {said}", markup=False, soft_wrap=True)
+    if len(left_out) > _SHOWN:
+        _screen.print(f"left out: {len(left_out) - _SHOWN} more files", soft_wrap=True)
     counts = table["status"].value_counts().to_dict()
     _screen.print(f"{len(table)} series ({counts}): {out}", markup=False, soft_wrap=True)
 
@@ -188,6 +185,17 @@ def book(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None
 def version() -> None:
     """Say which version this is."""
     _screen.print(f"hcc_utils {__version__}, Python {sys.version.split()[0]}", highlight=False)
+
+
+@contextmanager
+def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; gives the function to call with (done, total)."""
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_screen) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _code(work: Callable[[], Exit]) -> int:

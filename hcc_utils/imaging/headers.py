@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,8 +108,11 @@ def read(path: Path) -> tuple[Header, ...]:
     Raises
     ------
     ImagingError
-        If it is, or by its name should be, DICOM and cannot be read as part of a series.
+        If it is, or by its name should be, DICOM and cannot be read as part of a series; or is
+        an archive to be unpacked.
     """
+    if path.suffix.lower() == ".zip":
+        raise packed(path)
     if not _looks_like_dicom(path):
         if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
             raise _unreadable(path, "it is not DICOM inside")
@@ -127,6 +131,24 @@ def read(path: Path) -> tuple[Header, ...]:
     if not header.series_instance_uid or not header.sop_instance_uid:
         raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
     return frames
+
+
+def packed(path: Path) -> ImagingError:
+    """
+    What to say of an archive that was left packed.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        A zip file.
+
+    Returns
+    -------
+    ImagingError
+        With the command that unpacks it beside itself.
+    """
+    command = shlex.join(["unzip", str(path), "-d", str(path.with_suffix(""))])
+    return ImagingError("packed_archive", f"{path} was not unpacked. Unpack it: {command}", path)
 
 
 def _looks_like_dicom(path: Path) -> bool:

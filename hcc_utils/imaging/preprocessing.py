@@ -189,7 +189,7 @@ def _only_candidate(folder: ct.Folder, task: _Task) -> str:
     if len(rows) == 1 and not rules.is_no_ct(rows["rules"].iloc[0].split()):
         folder.open(rows["series_instance_uid"].iloc[0])  # says what is wrong with it
     said = [f"{row.series_instance_uid}: {row.rules}" for row in rows.itertuples()]
-    said += folder.unreadable[:1]
+    said += (folder.packed + folder.unreadable)[:1]
     raise ImagingError(
         "no_usable_series",
         f"{folder.patient_id}: {folder.where} holds no usable CT series "

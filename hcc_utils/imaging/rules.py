@@ -44,6 +44,10 @@ RULES: dict[str, Rule] = {
     "mixed_orientation": Rule("refuse", "its slices have different orientations"),
     "mixed_spacing": Rule("refuse", "its slices have different pixel spacing or matrix size"),
     "unreadable_file": Rule("refuse", "files cannot be read as DICOM"),
+    "packed_archive": Rule("refuse", "archives were not unpacked"),
+    "several_patients": Rule(
+        "refuse", "its folder holds several PatientIDs; give each patient a folder named like it"
+    ),
     "patient_id_mismatch": Rule(
         "warn", "its headers name another PatientID; whose it is, its folder's name tells"
     ),

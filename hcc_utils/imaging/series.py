@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -184,6 +184,8 @@ class Folder:
         How many images the download's list gives each series; it may name others too.
     unreadable : tuple of str
         Why files cannot be read, one text a file.
+    packed : tuple of str
+        How archives are unpacked, one text a file.
     not_dicom : int
         How many files are something else.
     """
@@ -193,6 +195,7 @@ class Folder:
     series: dict[str, tuple[Header, ...]]
     listed: Mapping[str, int]
     unreadable: tuple[str, ...]
+    packed: tuple[str, ...]
     not_dicom: int
 
     @cached_property
@@ -202,8 +205,8 @@ class Folder:
             _row(self.patient_id, files, self._broken(uid), self.listed.get(uid, 0))
             for uid, files in self.series.items()
         ]
-        if self.unreadable:
-            rows.append(_unreadable_row(self.patient_id, len(self.unreadable)))
+        left = {"unreadable_file": self.unreadable, "packed_archive": self.packed}
+        rows += [_left_row(self.patient_id, len(said), rule) for rule, said in left.items() if said]
         return pd.DataFrame(rows, columns=list(COLUMNS))
 
     @property
@@ -266,7 +269,16 @@ class Folder:
 
     def _broken(self, uid: str) -> list[str]:
         """The rules that a series breaks."""
-        return rules.broken(self.patient_id, self.series[uid], self.listed.get(uid, 0))
+        found = rules.broken(self.patient_id, self.series[uid], self.listed.get(uid, 0))
+        if self._several_patients and not rules.is_no_ct(found):
+            return ["several_patients", *found]
+        return found
+
+    @cached_property
+    def _several_patients(self) -> bool:
+        """Whether CT of more than one patient lies here, by what the headers say."""
+        slices = (header for files in self.series.values() for header in files)
+        return len({h.patient_id for h in slices if h.modality == "CT" and h.patient_id}) > 1
 
     def _lost(self, uid: str) -> str:
         """What is known to be missing of a series, in words."""
@@ -279,6 +291,7 @@ class Folder:
             )
         if self.unreadable:
             said.append(f"{len(self.unreadable)} file(s) cannot be read: {self.unreadable[0]}")
+        said.extend(self.packed)
         return " ".join(said)
 
 
@@ -305,6 +318,9 @@ def folder(*paths: Path | str, patient_id: str | None = None) -> Folder:
     """
     found = tuple(Path(path) for path in paths)
     for path in found:
+        archive = path.with_name(f"{path.name}.zip")
+        if not path.is_dir() and archive.is_file():
+            raise headers.packed(archive)
         if not path.is_dir():
             raise ImagingError("no_folder", f"{path} is not a folder; put the patient's CT there.")
     files = (file for path in found for file in folders.files(path))
@@ -334,8 +350,9 @@ def inventory(
     pandas.DataFrame
         The columns of inventory.csv; ``rules`` are joined by a blank; ``phase`` is empty, since
         headers do not tell it; ``n_listed`` is 0 where no list of a download names the series.
-        Unreadable files stand in a row without series. Its
-        ``attrs["not_dicom"]`` counts the files that are not DICOM and were skipped.
+        Unreadable files and archives left packed stand in rows without series. Its
+        ``attrs["not_dicom"]`` counts the files that are not DICOM and were skipped;
+        ``attrs["left_out"]`` says why the unreadable and the packed were, one text a file.
 
     Raises
     ------
@@ -346,8 +363,9 @@ def inventory(
     if not root.is_dir():
         raise checks.InputError(f"{root} is not a folder; give the one that holds the patients'.")
     found = list(parallel.in_order(_task, _tasks(root), workers=workers, progress=progress))
-    table = joined([one for one, _ in found], COLUMNS)
-    table.attrs["not_dicom"] = sum(not_dicom for _, not_dicom in found)
+    table = joined([one.table for one in found], COLUMNS)
+    table.attrs["not_dicom"] = sum(one.not_dicom for one in found)
+    table.attrs["left_out"] = [said for one in found for said in one.left_out]
     return table
 
 
@@ -373,12 +391,20 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(filled, ignore_index=True)[list(columns)]
 
 
-def _task(task: tuple[str, tuple[Path, ...], bool]) -> tuple[pd.DataFrame, int]:
-    """One patient's rows of the inventory, and how many files were not DICOM."""
+class _Listed(NamedTuple):
+    """One patient's rows of the inventory, and the files that stand in none."""
+
+    table: pd.DataFrame
+    not_dicom: int
+    left_out: tuple[str, ...]
+
+
+def _task(task: tuple[str, tuple[Path, ...], bool]) -> _Listed:
+    """What the inventory says of one patient."""
     patient_id, paths, deep = task
     below = folders.files if deep else _loose
     found = _scan(patient_id, paths, (file for path in paths for file in below(path)))
-    return found.inventory, found.not_dicom
+    return _Listed(found.inventory, found.not_dicom, found.packed + found.unreadable)
 
 
 def _tasks(root: Path) -> list[tuple[str, tuple[Path, ...], bool]]:
@@ -397,13 +423,14 @@ def _loose(root: Path) -> list[Path]:
 def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Folder:
     """Files sorted into series."""
     series: dict[str, list[Header]] = {}
-    unreadable = []
+    unreadable: list[str] = []
+    packed: list[str] = []
     not_dicom = 0
     for file in files:
         try:
             found = headers.read(file)
         except ImagingError as error:
-            unreadable.append(str(error))
+            (packed if error.rule == "packed_archive" else unreadable).append(str(error))
             continue
         not_dicom += not found
         for header in found:
@@ -414,6 +441,7 @@ def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Fo
         listed=_listed(paths),
         series={uid: tuple(slices) for uid, slices in sorted(series.items())},
         unreadable=tuple(unreadable),
+        packed=tuple(packed),
         not_dicom=not_dicom,
     )
 
@@ -455,8 +483,8 @@ def _row(
     }
 
 
-def _unreadable_row(patient_id: str, count: int) -> dict[str, Any]:
-    """The row of the files that belong to no series because they cannot be read."""
+def _left_row(patient_id: str, count: int, rule: str) -> dict[str, Any]:
+    """The row of the files that belong to no series because of this rule."""
     return {
         "patient_id": patient_id,
         "study_instance_uid": "",
@@ -471,7 +499,7 @@ def _unreadable_row(patient_id: str, count: int) -> dict[str, Any]:
         "kvp": np.nan,
         "transfer_syntax": "",
         "status": "refuse",
-        "rules": "unreadable_file",
+        "rules": rule,
     }
 
 
