@@ -133,7 +133,21 @@ C, S = np.cos(np.radians(1)), np.sin(np.radians(1))
 @pytest.mark.parametrize(
     ("image", "message"),
     [
-        pytest.param(label_map(LESION[:, :-1]), r"size \(20, 23\) against \(20, 24\)", id="size"),
+        pytest.param(
+            label_map(np.pad(LESION, ((0, 0), (0, 1), (0, 0)))),
+            r"size \(20, 25\) against \(20, 24\)",
+            id="size",
+        ),
+        pytest.param(
+            label_map(LESION[:, :-1], origin=(-10, -10.5, 0)),
+            r"origin \(a slice lies 0 x -1\.5 mm beside it",
+            id="a part that reaches beyond the edge",
+        ),
+        pytest.param(
+            label_map(LESION[:, 2:, 3:], origin=(-7.5, -10.5, 0)),
+            r"origin \(a slice lies -2\.5 x -1\.5 mm beside it",
+            id="a part between the pixels",
+        ),
         pytest.param(
             label_map(LESION, spacing=(0.8, 0.75, 2.5)),
             r"spacing 0\.8 x 0\.75 against 0\.75 x 0\.75 mm",
@@ -161,10 +175,12 @@ C, S = np.cos(np.radians(1)), np.sin(np.radians(1))
         ),
         pytest.param(
             label_map(LESION, spacing=(0.75, 0.75, 2)),
-            "4 of 6 slices lie between its planes",
+            "3 of 6 slices lie between its planes",
             id="other planes",
         ),
-        pytest.param(label_map(LESION[:4]), "2 of 6 slices lie beyond it", id="too short"),
+        pytest.param(
+            label_map(LESION, origin=(-10, -12, 15)), "all 6 slices lie beyond it", id="above"
+        ),
         pytest.param(
             label_map(LESION * np.float32(0.5)), "values that are no labels", id="fractions"
         ),
@@ -183,6 +199,108 @@ C, S = np.cos(np.radians(1)), np.sin(np.radians(1))
 def test_a_map_that_does_not_fit_is_refused(folder, image, message):
     with pytest.raises(InputError, match=message):
         boxes(folder, image)
+
+
+@pytest.mark.parametrize("axes", ["LPS", "RAS", "SAL"])
+@pytest.mark.parametrize("form", [".seg.nrrd", ".nii.gz", ".mha"])
+def test_a_part_of_the_image_is_enough(folder, form, axes):
+    """Planes 1 to 3, rows 2 to 11, columns 3 to 13: first pixel at -10 + 3 * 0.75 and so on."""
+    part = label_map(LESION[1:4, 2:12, 3:14], origin=(-7.75, -10.5, 2.5))
+    found = boxes(folder, sitk.DICOMOrient(part, axes), f"roi{form}")
+    assert found.to_numpy().tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("space", ["right-anterior-superior", "left-posterior-superior"])
+def test_nrrd_says_which_way_its_axes_run(folder, space):
+    """Written by hand: the same pixels, their place told in either space."""
+    sign = -1 if space.startswith("right") else 1
+    header = (
+        f"NRRD0004\ntype: uint8\ndimension: 3\nspace: {space}\nsizes: 20 24 6\n"
+        f"space directions: ({sign * 0.75},0,0) (0,{sign * 0.75},0) (0,0,2.5)\n"
+        "kinds: domain domain domain\nencoding: raw\n"
+        f"space origin: ({sign * -10},{sign * -12},0)\n\n"
+    )
+    path = folder.parent / "roi.nrrd"
+    path.write_bytes(header.encode() + LESION.tobytes())
+    assert roi.from_nifti(path, opened(folder)).to_numpy().tolist() == EXPECTED
+
+
+OTHER = mask(s2=(4, 12, 6, 14)).astype(np.uint8)
+"""Crosses LESION on slice 2."""
+
+
+def slicer(folder, layers, *segments, old=False):
+    """A segmentation as 3D Slicer writes it: (name, layer, label) in the header, layers first."""
+    stacked = layers.ndim == 4
+    data = np.ascontiguousarray(np.moveaxis(layers, 0, -1) if stacked else layers)
+    lines = [
+        "NRRD0004",
+        "type: unsigned char",
+        f"dimension: {layers.ndim}",
+        "space: left-posterior-superior",
+        f"sizes: {' '.join(map(str, data.shape[::-1]))}",
+        f"space directions: {'none ' * stacked}(0.75,0,0) (0,0.75,0) (0,0,2.5)",
+        f"kinds: {'list ' * stacked}domain domain domain",
+        "encoding: raw",
+        "space origin: (-10,-12,0)",
+    ]
+    for number, (name, layer, label) in enumerate(segments):
+        lines.append(f"Segment{number}_Name:={name}")
+        if not old:
+            lines.append(f"Segment{number}_Layer:={layer}")
+            lines.append(f"Segment{number}_LabelValue:={label}")
+    path = folder.parent / "P1.seg.nrrd"
+    path.write_bytes(("\n".join(lines) + "\n\n").encode() + data.tobytes())
+    return path
+
+
+def test_slicer_says_which_label_is_the_lesion(folder):
+    """The liver fills all that is not lesion."""
+    labels = np.where(LESION, 2, 1).astype(np.uint8)
+    path = slicer(folder, labels, ("Liver", 0, 1), ("Tumor", 0, 2))
+    assert roi.from_nifti(path, opened(folder)).to_numpy().tolist() == EXPECTED
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_slicer_keeps_overlapping_segments_in_layers(folder, old):
+    """The older form has no label: each segment is a layer of its own, marked 1."""
+    layers = np.stack([np.ones_like(LESION), LESION, OTHER])
+    segments = [("Liver", 0, 1), ("lesion 1", 1, 1), ("lesion 2", 2, 1)]
+    found = roi.from_nifti(slicer(folder, layers, *segments, old=old), opened(folder))
+    second = [uid(1, 3), 2, 4, 12, 6, 14, "nifti"]
+    assert found.to_numpy().tolist() == [*EXPECTED, second]
+
+
+def test_slicers_file_without_a_lesion_is_refused(folder):
+    path = slicer(folder, LESION, ("Segment_1", 0, 1))
+    with pytest.raises(InputError, match=r"no segment named lesion.*it has Segment_1"):
+        roi.from_nifti(path, opened(folder))
+
+
+def test_slicers_layers_must_all_be_there(folder):
+    path = slicer(folder, LESION, ("Tumor", 1, 1))
+    with pytest.raises(InputError, match=r"1 value\(s\) a pixel; a label map has 3 and 2"):
+        roi.from_nifti(path, opened(folder))
+
+
+@pytest.mark.parametrize("form", [".label", ".txt"])
+def test_itk_snap_says_beside_the_map_which_label_is_the_lesion(folder, form):
+    (folder.parent / f"roi{form}").write_text(
+        "################\n# ITK-SnAP Label Description File\n################\n"
+        '    0     0    0    0        0  0  0    "Clear Label"\n'
+        '    1   255    0    0        1  1  1    "Liver"\n'
+        '    2     0  255    0      0.5  1  1    "HCC 1"\n'
+    )
+    labels = np.where(LESION, 2, 1).astype(np.uint8)
+    assert boxes(folder, label_map(labels)).to_numpy().tolist() == EXPECTED
+    with pytest.raises(InputError, match=r"no label named lesion.*it has Liver, label 3"):
+        boxes(folder, label_map(np.where(LESION, 3, 1).astype(np.uint8)))
+
+
+def test_another_text_beside_the_map_is_refused(folder):
+    (folder.parent / "roi.txt").write_text("seen by two readers\n")
+    with pytest.raises(InputError, match=r"roi\.txt lies beside the label map"):
+        boxes(folder, label_map(LESION))
 
 
 def test_what_is_no_number_is_no_label(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import ImagingError, axes
 from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark
 from hcc_utils.imaging.series import Series
 
-FORMS: tuple[str, ...] = (".nii.gz", ".nii", ".nrrd", ".mha")
+FORMS: tuple[str, ...] = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
+_SLICER_NAME = re.compile(r"Segment(\d+)_Name")
+_DESCRIPTIONS = (".label", ".txt")
+_DESCRIPTION = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"\s*')  # label, colour, shown, name
 
 
 def marked(path: Path, series: Series) -> Iterator[Mark]:
@@ -23,22 +28,26 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     Parameters
     ----------
     path : pathlib.Path
-        A label map in one of `FORMS`.
+        A label map in one of `FORMS`, of the whole image or of a part of it. Its labels are
+        named by 3D Slicer in the file itself, which may then hold layers, and by ITK-SNAP in
+        label descriptions beside it (``.label`` or ``.txt``).
     series : Series
         The series on which it was drawn.
 
     Yields
     ------
     Mark
-        One for each label above 0 and slice.
+        One for each lesion and slice within the map. Lesions are the labels so named or, where
+        nothing names them, all above 0.
 
     Raises
     ------
     ImagingError
-        If it is no label map, its grid is not that of the series, or it marks a plane where the
-        series has no slice.
+        If it is no label map, has names but no lesion, its grid is not that of the series, or it
+        marks a plane where the series has no slice.
     """
-    image = _aligned(_read(path), series)
+    read = _read(path)
+    image = _aligned(read, series)
     differing = _differing(image, series)
     if differing:
         raise ImagingError(
@@ -49,11 +58,15 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         )
     values = _values(path, image)
     planes = np.rint(_planes(image, series)).astype(int)
-    _require_slices(path, values, planes)
-    labels = np.unique(values[values > 0]).tolist()
-    for lesion, label in enumerate(labels, start=1):
+    column, row = _corner(image, series)
+    for lesion, (layer, label) in enumerate(_lesions(path, read, values), start=1):
+        held = values[..., layer] == label
+        _require_slices(path, held, planes)
         for header, plane in zip(series.slices, planes, strict=True):
-            yield Mark(lesion, header.sop_instance_uid, values[plane] == label, "nifti")
+            if 0 <= plane < len(held):
+                mask = np.zeros((header.rows, header.columns), bool)
+                mask[row : row + held.shape[1], column : column + held.shape[2]] = held[plane]
+                yield Mark(lesion, header.sop_instance_uid, mask, "nifti")
 
 
 def fits(path: Path, series: Series) -> bool:
@@ -76,7 +89,7 @@ def fits(path: Path, series: Series) -> bool:
 
 
 def _read(path: Path) -> Any:
-    """The image, where it has three dimensions and one value a pixel."""
+    """The image, where it has three dimensions and one value a pixel, or Slicer's layers."""
     import SimpleITK
 
     if not path.is_file():
@@ -94,14 +107,74 @@ def _read(path: Path) -> Any:
         raise ImagingError(
             "unreadable_roi", f"{path} cannot be read ({why}). Export it again.", path
         ) from error
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != 1:
+    n_layers = 1 + max((layer for _, layer, _ in _slicer_segments(path, image)), default=0)
+    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != n_layers:
         raise ImagingError(
             "unreadable_roi",
             f"{path} has {image.GetDimension()} dimensions and "
-            f"{image.GetNumberOfComponentsPerPixel()} value(s) a pixel; a label map has 3 and 1.",
+            f"{image.GetNumberOfComponentsPerPixel()} value(s) a pixel; a label map has 3 and "
+            f"{n_layers}.",
             path,
         )
     return image
+
+
+def _lesions(path: Path, image: Any, values: npt.NDArray[Any]) -> list[tuple[int, int]]:
+    """Layer and label of each lesion."""
+    segments = _slicer_segments(path, image)
+    if segments:
+        names = {number: name for number, (name, _, _) in enumerate(segments)}
+        return [segments[number][1:] for number in marks.lesions(path, names, "segment")]
+    labels = [int(label) for label in np.unique(values[values > 0])]
+    described = _descriptions(path)
+    if described and labels:
+        names = {label: described.get(label, f"label {label}") for label in labels}
+        labels = list(marks.lesions(path, names, "label"))
+    return [(0, label) for label in labels]
+
+
+def _slicer_segments(path: Path, image: Any) -> list[tuple[str, int, int]]:
+    """Name, layer and label of each segment that 3D Slicer wrote into the header."""
+    keys = image.GetMetaDataKeys()
+    numbers = sorted(int(key[1]) for key in map(_SLICER_NAME.fullmatch, keys) if key)
+    found = []
+    for number in numbers:  # before 2020 each segment was a layer, with the label 1
+        said = {
+            what: image.GetMetaData(f"Segment{number}_{what}")
+            for what in ("Name", "Layer", "LabelValue")
+            if f"Segment{number}_{what}" in keys
+        }
+        try:
+            layer, label = int(said.get("Layer", number)), int(said.get("LabelValue", 1))
+        except ValueError as error:
+            raise ImagingError(
+                "unreadable_roi",
+                f"{path}: the layer or the label of segment {number} is no whole number. Export "
+                "it again from 3D Slicer.",
+                path,
+            ) from error
+        found.append((said["Name"], layer, label))
+    return found
+
+
+def _descriptions(path: Path) -> dict[int, str]:
+    """The name of each label in the label descriptions that ITK-SNAP wrote beside the map."""
+    form = next(form for form in FORMS if path.name.lower().endswith(form))
+    beside = [path.with_name(path.name[: -len(form)] + own) for own in _DESCRIPTIONS]
+    there = next((file for file in beside if file.is_file()), None)
+    if there is None:
+        return {}
+    lines = there.read_text(encoding="utf-8", errors="replace").splitlines()
+    written = [line for line in lines if line.strip() and not line.lstrip().startswith("#")]
+    read = [found for line in written if (found := _DESCRIPTION.fullmatch(line))]
+    if not read or len(read) < len(written):
+        raise ImagingError(
+            "unreadable_names",
+            f"{there} lies beside the label map {path.name} and holds no label descriptions as "
+            "ITK-SNAP writes them. Export them again, or move the file elsewhere.",
+            there,
+        )
+    return {int(found[1]): found[2] for found in read}
 
 
 def _aligned(image: Any, series: Series) -> Any:
@@ -121,10 +194,10 @@ def _differing(image: Any, series: Series) -> list[str]:
     first = series.slices[0]
     steps = axes(first)
     spacing = np.linalg.norm(steps, axis=0)
-    size, ours = image.GetSize()[:2], (first.columns, first.rows)
+    size, ours = image.GetSize()[:2], (first.columns, first.rows)  # a part is cut out of it
     theirs = np.array(image.GetSpacing())
     found = []
-    if size != ours:
+    if size[0] > ours[0] or size[1] > ours[1]:
         found.append(f"size {size} against {ours} columns and rows")
     if np.abs(theirs - spacing)[:2].max() > SAME_DIRECTION:
         found.append(f"spacing {_said(theirs[:2])} against {_said(spacing[:2])} mm")
@@ -135,21 +208,32 @@ def _differing(image: Any, series: Series) -> list[str]:
 
 
 def _displaced(image: Any, series: Series) -> list[str]:
-    """Where an image of the slices' size, spacing and direction lies beside them, in words."""
-    across = _offsets(image, series)[:2]
-    if np.abs(across).max() > SAME_PLACE_MM:
+    """Where an image of the slices' spacing and direction lies beside them, in words."""
+    across, spacing = _offsets(image, series)[:2], np.array(image.GetSpacing()[:2])
+    corner = _corner(image, series)
+    first = series.slices[0]
+    room = np.array([first.columns, first.rows]) - image.GetSize()[:2] - corner
+    beside = np.abs(across + (corner * spacing)[:, None]).max() > SAME_PLACE_MM
+    if beside or corner.min() < 0 or room.min() < 0:
         worst = across[:, np.abs(across).max(axis=0).argmax()]
         return [f"origin (a slice lies {_said(worst)} mm beside it in its plane)"]
     planes = _planes(image, series)
-    between = np.abs(planes - np.rint(planes)) * image.GetSpacing()[2]
+    within = planes[(np.rint(planes) >= 0) & (np.rint(planes) < image.GetSize()[2])]
+    if not len(within):
+        return [f"extent along the normal (all {len(planes)} slices lie beyond it)"]
+    between = np.abs(within - np.rint(within)) * image.GetSpacing()[2]
     if between.max() > SAME_PLACE_MM:
         count = f"{(between > SAME_PLACE_MM).sum()} of {len(planes)}"
         apart = f"{count} slices lie between its planes, by up to {between.max():.2f} mm"
         return [f"spacing or origin along the normal ({apart})"]
-    outside = (np.rint(planes) < 0) | (np.rint(planes) >= image.GetSize()[2])
-    if outside.any():
-        return [f"extent along the normal ({outside.sum()} of {len(planes)} slices lie beyond it)"]
     return []
+
+
+def _corner(image: Any, series: Series) -> npt.NDArray[np.int_]:
+    """The column and the row of the slices on which the image's first pixel lies."""
+    offset = _offsets(image, series)[:2, 0] / image.GetSpacing()[:2]
+    corner: npt.NDArray[np.int_] = -np.rint(offset).astype(int)
+    return corner
 
 
 def _offsets(image: Any, series: Series) -> npt.NDArray[np.float64]:
@@ -167,10 +251,11 @@ def _planes(image: Any, series: Series) -> npt.NDArray[np.float64]:
 
 
 def _values(path: Path, image: Any) -> npt.NDArray[Any]:
-    """The labels, axes (plane, row, column)."""
+    """The labels, axes (plane, row, column, layer)."""
     import SimpleITK
 
     values: npt.NDArray[Any] = SimpleITK.GetArrayFromImage(image)
+    values = values.reshape(*values.shape[:3], -1)
     if not ((values >= 0) & (values % 1 == 0)).all():
         raise ImagingError(
             "not_a_label_map",
@@ -181,9 +266,9 @@ def _values(path: Path, image: Any) -> npt.NDArray[Any]:
     return values
 
 
-def _require_slices(path: Path, values: npt.NDArray[Any], planes: npt.NDArray[np.int_]) -> None:
+def _require_slices(path: Path, held: marks.Mask, planes: npt.NDArray[np.int_]) -> None:
     """Refuse marks in planes where the series has no slice: it has a gap, or is another one."""
-    marked_planes = np.flatnonzero(values.any(axis=(1, 2)))
+    marked_planes = np.flatnonzero(held.any(axis=(1, 2)))
     lost = np.setdiff1d(marked_planes, planes)
     if len(lost):
         raise ImagingError(

@@ -89,8 +89,10 @@ def from_nifti(path: Path | str, series: Series) -> pd.DataFrame:
     Parameters
     ----------
     path : pathlib.Path or str
-        A NIfTI, NRRD or MetaImage file (`label_maps.FORMS`). It has no names, so every label
-        above 0 is a lesion: a map that also marks the liver must be reduced to its lesions.
+        A NIfTI, NRRD or MetaImage file (`label_maps.FORMS`) of the whole image or a part of it.
+        Labels that 3D Slicer (in the file) or ITK-SNAP (in label descriptions beside it) names
+        lesion, mass, tumour or HCC are lesions. Where nothing names them every label above 0 is
+        one: such a map that also marks the liver must be reduced to its lesions.
     series : Series
         The series on which it was drawn.
 
@@ -104,9 +106,10 @@ def from_nifti(path: Path | str, series: Series) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If it is no label map, nothing is marked, its grid is not the slices' (the same rows and
-        columns; spacing within 0.001 mm, direction within 0.001, place within 0.1 mm; what
-        differs is named), or it marks a plane where the series has no slice.
+        If it is no label map, nothing is marked, it has names but no lesion, its grid is not the
+        slices' (spacing within 0.001 mm, direction within 0.001, pixels within 0.1 mm of
+        theirs, none beyond their edge; what differs is named), or it marks a plane where the
+        series has no slice.
     """
     return _boxes(Path(path), label_maps.marked(Path(path), series), series)
 
