@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 
 import nbformat
@@ -12,7 +13,7 @@ import sample_study
 from hcc_utils.checks import InputError
 from hcc_utils.orchestration import assets, closure, execute
 from hcc_utils.orchestration.plan import Plan, left_out
-from hcc_utils.study import results
+from hcc_utils.study import progress, results
 
 
 def plan(**changes):
@@ -122,6 +123,7 @@ def test_a_run_records_what_it_read_and_wrote(own_notebooks, tmp_path, capsys):
     read = tmp_path / "table.csv"
     read.write_text("1")
     execute.execute("01_cohort", {"a": "2"}, out, [read])
+    assert progress.FILE_VARIABLE not in os.environ, "later words are not for this notebook"
     run = json.loads((out / "01_cohort.run.json").read_text())
     one = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"  # sha256sum of "1"
     assert run["inputs_sha256"] == {str(read): one}

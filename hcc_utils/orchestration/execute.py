@@ -108,6 +108,7 @@ class _Told:
         self.watcher.start()
 
     def __exit__(self, kind: object, *_: object) -> None:
+        os.environ.pop(progress.FILE_VARIABLE, None)
         self.over.set()
         self.watcher.join()
         self.path.unlink(missing_ok=True)
