@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import small_study
 from dicom_files import store, uid, write_series
+from test_enhanced_ct import write_enhanced
 
 from hcc_utils.checks import InputError
 from hcc_utils.imaging import landmarks, quality
@@ -25,9 +26,11 @@ def tissue(number, image, *, hu=100.0, noise=10.0):
 
 
 def found_of(folder, boxes, *, change=tissue, diameter_mm=15.0, **series):
-    """The study of a1's series and these boxes: (slice, row_min, row_max, column_min, ...)."""
-    write_series(folder / "a" / "dicom" / "a1", change=change, **series)
-    rows = [("a1", uid(1, number + 1), *edges) for number, *edges in boxes]
+    """The study of a1's series and these boxes: (slice's number or name, row_min, ...)."""
+    if change is not None:
+        write_series(folder / "a" / "dicom" / "a1", change=change, **series)
+    names = [on if isinstance(on, str) else uid(1, on + 1) for on, *_ in boxes]
+    rows = [("a1", name, *edges) for name, (_, *edges) in zip(names, boxes, strict=True)]
     names = ["patient_id", "sop_instance_uid", "row_min", "row_max", "column_min", "column_max"]
     table = pd.DataFrame(rows, columns=names)
     roi = {"source": "boxes", "path": "a/boxes.csv"}
@@ -163,17 +166,22 @@ def test_metal_warns(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("hu", "broken"),
+    ("left_hu", "right_hu", "broken"),
     [
-        (-1024, {"crop_median_hu", "air_in_crop", "padding_in_crop"}),
-        (-700, {"crop_median_hu", "air_in_crop"}),
-        (1124, {"crop_median_hu"}),
+        (-1024, 100, {"air_in_crop", "padding_in_crop"}),
+        (-700, 100, {"air_in_crop"}),
+        (1124, 1124, {"crop_median_hu"}),
     ],
     ids=["padding", "lung", "units off by 1024"],
 )
-def test_a_box_that_holds_no_tissue_warns(tmp_path, hu, broken):
+def test_a_crop_with_little_tissue_warns(tmp_path, left_hu, right_hu, broken):
+    """The left 29 columns are 9 of the box's 20 and 14 of the crop's 30: 47 %."""
+
     def change(number, image):
-        tissue(number, image, hu=hu, noise=0)
+        tissue(number, image)
+        drawn = np.full((SIDE, SIDE), right_hu)
+        drawn[:, :29] = left_hu
+        store(image, drawn.astype("<i2"))
 
     table = judged(tmp_path, SOUND, change=change)
     crops = [rule for rule in table.index if "crop" in rule]
@@ -224,6 +232,16 @@ def test_nobody_with_slices_gives_an_empty_table(tmp_path):
     assert table.empty
     assert list(table.columns) == list(quality.COLUMNS)
     assert quality.counts(table).empty
+
+
+def test_frames_of_an_enhanced_ct_are_found_by_their_place(tmp_path):
+    """Frames lie in the order 5, 0, 4, 1, 3, 2: the first frame is the series' last slice."""
+    write_enhanced(tmp_path / "a" / "dicom" / "a1" / "ct", (5, 0, 4, 1, 3, 2))
+    boxes = [(f"{uid(1, 1)}#{frame}", 8, 12, 6, 10) for frame in (1, 3)]
+    study, found, patients = found_of(tmp_path, boxes, change=None)
+    row = quality.scans(study, found, patients).iloc[0]
+    assert row["lesion_at_series_end"] == 1
+    assert row[["kvp", "kernel", "slice_spacing_mm"]].tolist() == [120, "B30f", 2.5]
 
 
 def test_counts_name_no_patient():

@@ -108,9 +108,9 @@ _PATCH = 2 * landmarks.REACH_PIXELS + 1
 _DAY_S = 86400.0
 
 _TAGS = [
-    *("Manufacturer", "ManufacturerModelName", "KVP", "XRayTubeCurrent", "ExposureTime"),
-    *("Exposure", "ExposureInuAs", "SliceThickness", "ConvolutionKernel", "ContrastBolusAgent"),
-    *("ContrastBolusStartTime", "AcquisitionTime"),
+    *("Manufacturer", "ManufacturerModelName", "XRayTubeCurrent", "ExposureTime", "Exposure"),
+    *("ExposureInuAs", "SliceThickness", "ContrastBolusAgent", "ContrastBolusStartTime"),
+    "AcquisitionTime",
 ]
 
 
@@ -122,7 +122,7 @@ class _Task:
     centre: str
     folders: tuple[Path, ...]
     boxes: pd.DataFrame
-    middle: str
+    middle: tuple[str, int]
 
 
 def scans(study: Manifest, found: CohortSlices, patients: pd.DataFrame) -> pd.DataFrame:
@@ -354,26 +354,35 @@ def _tasks(study: Manifest, table: pd.DataFrame, patients: pd.DataFrame) -> Iter
             )
 
 
-def _middle(own: pd.DataFrame) -> str:
-    """The slice that the thumbnails show."""
-    return str(own.sort_values("slice_z_mm")["sop_instance_uid"].iloc[len(own) // 2])
+def _middle(own: pd.DataFrame) -> tuple[str, int]:
+    """The slice that the thumbnails show: its file and frame."""
+    row = own.sort_values("slice_z_mm").iloc[len(own) // 2]
+    return str(row["sop_instance_uid"]), int(row["frame_number"])
 
 
 def _scan(task: _Task) -> dict[str, Any]:
     """One patient's row of `scans`."""
     folder = ct.folder(*task.folders, patient_id=task.patient_id)
     series = folder.open(task.boxes["series_instance_uid"].iloc[0])
-    header = series.slice(task.middle)
-    places = [series.place(uid) for uid in task.boxes["sop_instance_uid"]]
+    # slices.csv keeps file and frame apart, where a series names a slice by both
+    place = {
+        (header.sop_instance_uid.partition("#")[0], header.frame_number): number
+        for number, header in enumerate(series.slices)
+    }
+    keys = zip(task.boxes["sop_instance_uid"], task.boxes["frame_number"], strict=True)
+    places = [place[key] for key in keys]
+    header = series.slices[place[task.middle]]
     spacings = np.diff(rules.positions(series.slices))
     return _settings(header.path) | {
         "patient_id": task.patient_id,
         "centre": task.centre,
+        "kvp": np.nan if header.kvp is None else header.kvp,
+        "kernel": header.kernel,
         "slice_spacing_mm": float(np.median(spacings)) if len(spacings) else np.nan,
         "pixel_spacing_mm": header.pixel_spacing_mm[0] if header.pixel_spacing_mm else np.nan,
-        "noise_hu": noise_hu(series.hu(task.middle)),
+        "noise_hu": noise_hu(series.hu(header.sop_instance_uid)),
         "lesion_at_image_edge": int(_at_edge(task.boxes, header.rows, header.columns).sum()),
-        "lesion_at_series_end": sum(place in (0, len(series.slices) - 1) for place in places),
+        "lesion_at_series_end": sum(at in (0, len(series.slices) - 1) for at in places),
     }
 
 
@@ -391,10 +400,8 @@ def _settings(path: Path) -> dict[str, Any]:
         return {
             "manufacturer": _text(dataset, "Manufacturer"),
             "model": _text(dataset, "ManufacturerModelName"),
-            "kvp": _known(dataset, "KVP"),
             "exposure_mas": _exposure_mas(dataset),
             "slice_thickness_mm": _known(dataset, "SliceThickness"),
-            "kernel": _text(dataset, "ConvolutionKernel"),
             "contrast_agent": _text(dataset, "ContrastBolusAgent"),
             "delay_s": _delay_s(dataset),
         }
