@@ -276,9 +276,10 @@ class Folder:
 
     @cached_property
     def _several_patients(self) -> bool:
-        """Whether CT of more than one patient lies here, by what the headers say."""
+        """Whether CT of several others lies here: of one, it may be the name in the archive."""
         slices = (header for files in self.series.values() for header in files)
-        return len({h.patient_id for h in slices if h.modality == "CT" and h.patient_id}) > 1
+        others = {h.patient_id for h in slices if h.modality == "CT"} - {"", self.patient_id}
+        return len(others) > 1
 
     def _lost(self, uid: str) -> str:
         """What is known to be missing of a series, in words."""
