@@ -39,15 +39,15 @@ def test_without_resizing_the_crop_is_the_image(tmp_path):
 def test_the_margin_is_five_pixels_by_default(tmp_path):
     """Rows 7 to 16 and columns 5 to 14 with 5 more are rows 2 to 21 and columns 0 to 19."""
     found = opened(write_series(tmp_path / "P1"))
-    cut = slices.lesion_slices(found, box(0, 7, 16, 5, 14), size=20)
-    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(0)[2:22])
+    cut = slices.lesion_slices(found, box(2, 7, 16, 5, 14), size=20)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(2)[2:22])
 
 
 def test_the_box_is_clipped_at_the_edge(tmp_path):
     """Rows 0 to 3 with 4 more below are 8; columns 16 to 19 with 4 more to the left are 8."""
     found = opened(write_series(tmp_path / "P1"))
-    cut = slices.lesion_slices(found, box(0, 0, 3, 16, 19), margin_pixels=4, size=8)
-    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(0)[:8, 12:])
+    cut = slices.lesion_slices(found, box(2, 0, 3, 16, 19), margin_pixels=4, size=8)
+    np.testing.assert_array_equal(cut.pixels_hu[0], truth_hu(2)[:8, 12:])
 
 
 def test_linear_interpolation_by_hand(tmp_path):
@@ -90,15 +90,32 @@ def test_resizing_agrees_with_torch(tmp_path, size):
 def test_table_tells_where_each_slice_came_from(tmp_path):
     """Upside down, slice 4 lies at 2.5 mm and slice 1 at 10 mm; by lesion, then along z."""
     found = opened(write_series(tmp_path / "P1", z_mm=(12.5, 10, 7.5, 5, 2.5, 0)))
-    boxes = pd.concat([box(0, 1, 2, 3, 4, lesion=2), box(1, 5, 6, 7, 8), box(4, 5, 6, 7, 9)])
+    boxes = pd.concat([box(2, 1, 2, 3, 4, lesion=2), box(1, 5, 6, 7, 8), box(4, 5, 6, 7, 9)])
     cut = slices.lesion_slices(found, boxes, margin_pixels=0, size=2)
     assert list(cut.table.columns) == list(slices.COLUMNS)
     assert cut.table.to_numpy().tolist() == [
         ["P1", 1, uid(1), uid(1, 5), 1, 2.5, 0.75, 5, 6, 7, 9, "boxes"],
         ["P1", 1, uid(1), uid(1, 2), 1, 10, 0.75, 5, 6, 7, 8, "boxes"],
-        ["P1", 2, uid(1), uid(1, 1), 1, 12.5, 0.75, 1, 2, 3, 4, "boxes"],
+        ["P1", 2, uid(1), uid(1, 3), 1, 7.5, 0.75, 1, 2, 3, 4, "boxes"],
     ]
-    np.testing.assert_array_equal(cut.pixels_hu[2], truth_hu(0)[1:3, 3:5])
+    np.testing.assert_array_equal(cut.pixels_hu[2], truth_hu(2)[1:3, 3:5])
+
+
+def test_a_lesion_in_air_is_refused(tmp_path):
+    """Rows 1 to 8 hold -980 to -821 HU on slice 0, -480 to -321 on 1, and 20 or more on 2.
+
+    One box of two within the body is half and enough; one of three is not, nor is lesion 2.
+    """
+    found = opened(write_series(tmp_path / "P1"))
+    boxes = [box(number, 1, 8, 0, 19) for number in (0, 1, 2)]
+    assert len(slices.lesion_slices(found, pd.concat(boxes[1:])).table) == 2
+    with pytest.raises(
+        InputError, match=r"P1: lesion 1 lies in air: 33% .* slice .*\.1\.1\. Check"
+    ):
+        slices.lesion_slices(found, pd.concat(boxes))
+    second = box(0, 1, 8, 0, 19, lesion=2)
+    with pytest.raises(InputError, match="lesion 2 lies in air: 0%"):
+        slices.lesion_slices(found, pd.concat([*boxes[1:], second]))
 
 
 SPACINGS = [

@@ -18,6 +18,9 @@ from hcc_utils.imaging.series import Series
 
 Pixels = npt.NDArray[np.int16]
 
+AIR_HU = -300
+INSIDE_BODY = 0.5
+
 COLUMNS: tuple[str, ...] = (
     "patient_id",
     "lesion",
@@ -67,8 +70,9 @@ def lesion_slices(
     Raises
     ------
     InputError
-        If a slice of the ROI is not in the series, lies outside the image or comes twice, or
-        its pixels cannot be read.
+        If a slice of the ROI is not in the series, lies outside the image or comes twice, its
+        pixels cannot be read, or a lesion lies in air: on average over its boxes, fewer than
+        half of the pixels are above `AIR_HU`.
 
     Notes
     -----
@@ -89,10 +93,13 @@ def lesion_slices(
     places = [series.place(uid) for uid in roi["sop_instance_uid"]]
     boxes = roi.assign(place=places).sort_values(["lesion", "place"], ignore_index=True)
     _require_one_box_a_place(series, boxes)
-    rows, pixels = [], np.empty((len(boxes), size, size), np.int16)
+    rows, tissue, pixels = [], [], np.empty((len(boxes), size, size), np.int16)
     for number, box in enumerate(boxes.to_dict("records")):
+        hu = _hu(series, box)
         rows.append(_row(series, box))
-        pixels[number] = _whole(_resized(_crop(series, box, margin_pixels), size))
+        tissue.append(float((_crop(hu, box, 0) > AIR_HU).mean()))
+        pixels[number] = _whole(_resized(_crop(hu, box, margin_pixels), size))
+    _require_inside_body(series, boxes.assign(tissue=tissue))
     return LesionSlices(pd.DataFrame(rows, columns=list(COLUMNS)), pixels)
 
 
@@ -111,6 +118,23 @@ def _require_one_box_a_place(series: Series, boxes: pd.DataFrame) -> None:
             )
 
 
+def _require_inside_body(series: Series, boxes: pd.DataFrame) -> None:
+    """Refuse a lesion that lies in air: its boxes are swapped, mirrored or another patient's."""
+    # over all slices: below the dome of the liver a true box may hold much lung on one of them
+    for lesion, share in boxes.groupby("lesion")["tissue"].mean().items():
+        if share < INSIDE_BODY:
+            own = boxes[boxes["lesion"] == lesion]
+            worst = series.slice(own.loc[own["tissue"].idxmin(), "sop_instance_uid"])
+            raise ImagingError(
+                "outside_body",
+                f"{series.patient_id}: lesion {lesion} lies in air: {share:.0%} of its boxes' "
+                f"pixels are above {AIR_HU} HU, at least {INSIDE_BODY:.0%} must be; the fewest on "
+                f"slice {worst.sop_instance_uid}. Check that rows and columns are not swapped or "
+                "counted from another corner, and that the ROI is this patient's.",
+                worst.path,
+            )
+
+
 def _row(series: Series, box: dict[str, Any]) -> dict[str, Any]:
     """A slice's row: whose, where from, which box."""
     header = series.slice(box["sop_instance_uid"])
@@ -125,8 +149,8 @@ def _row(series: Series, box: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _crop(series: Series, box: dict[str, Any], margin: int) -> npt.NDArray[np.float32]:
-    """The widened box's pixels."""
+def _hu(series: Series, box: dict[str, Any]) -> npt.NDArray[np.float32]:
+    """The pixels of the slice on which a box lies."""
     header = series.slice(box["sop_instance_uid"])
     if box["row_max"] >= header.rows or box["column_max"] >= header.columns:
         edges = {edge: box[edge] for edge in rois.EDGES}
@@ -137,7 +161,12 @@ def _crop(series: Series, box: dict[str, Any], margin: int) -> npt.NDArray[np.fl
             "Check that it was drawn on this image.",
             header.path,
         )
-    return series.hu(header.sop_instance_uid)[
+    return series.hu(header.sop_instance_uid)
+
+
+def _crop(hu: npt.NDArray[np.float32], box: dict[str, Any], margin: int) -> npt.NDArray[np.float32]:
+    """The widened box's pixels."""
+    return hu[
         max(box["row_min"] - margin, 0) : box["row_max"] + margin + 1,
         max(box["column_min"] - margin, 0) : box["column_max"] + margin + 1,
     ]
