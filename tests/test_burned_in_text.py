@@ -57,6 +57,14 @@ def test_a_bare_scout_is_not_taken_for_text(seed):
     assert not is_written_on(scout(seed=seed))
 
 
+def test_a_row_of_air_bubbles_in_tissue_is_not_taken_for_text():
+    """Air is as flat and dark as black letters; what is around it is not paper."""
+    tissue = np.random.default_rng(1).normal(50, 15, (96, 160)).round()
+    for left in range(20, 120, 12):
+        tissue[40:52, left : left + 6] = -1024
+    assert not is_written_on(tissue)
+
+
 def test_a_flat_picture_is_not_taken_for_text():
     assert not is_written_on(np.zeros((64, 64)))
 
