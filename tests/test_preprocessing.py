@@ -294,7 +294,9 @@ def test_the_middle_slice_tells_where_its_box_is(centre):
 
 
 def test_a_wrong_manifest_stops_before_anything_is_read(centre):
-    with pytest.raises(InputError, match="roi_source must be one of seg, rtstruct, nifti, boxes"):
+    with pytest.raises(
+        InputError, match="roi_source must be one of seg, rtstruct, nifti, sr, boxes"
+    ):
         prepared(centre, "P1", source="sge")
     with pytest.raises(InputError, match="is not a folder; correct the manifest"):
         preprocessing.cohort_slices(

@@ -76,7 +76,7 @@ def cohort_slices(
         A folder with a folder for each patient, named like the patient, or with downloads of The
         Cancer Imaging Archive (`folders.patient_folders`).
     roi_source : str
-        "seg" or "rtstruct": `roi_path` is a folder with ``<patient_id>.dcm``, or of patients'
+        "seg", "rtstruct" or "sr": `roi_path` is a folder with ``<patient_id>.dcm``, or of patients'
         folders in which one such object lies; "nifti": one with ``<patient_id>.nii.gz`` (.nii,
         .nrrd, .mha); "boxes": it is a table.
     roi_path : pathlib.Path or str
@@ -169,7 +169,12 @@ def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
     """The patient's boxes from where this centre keeps them."""
     if task.roi_source == "boxes":
         return roi.from_boxes(task.roi_path, task.patient_id)
-    read = {"seg": roi.from_seg, "rtstruct": roi.from_rtstruct, "nifti": roi.from_nifti}
+    read = {
+        "seg": roi.from_seg,
+        "rtstruct": roi.from_rtstruct,
+        "nifti": roi.from_nifti,
+        "sr": roi.from_sr,
+    }
     return read[task.roi_source](_roi_file(task), series)
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import label_maps, segmentations, structure_sets
+from hcc_utils.imaging import label_maps, reports, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.marks import Mark, Mask
 from hcc_utils.imaging.series import Series, folder
 from hcc_utils.study.folders import patient_folders
 
-SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "boxes")
+SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "sr", "boxes")
 EDGES: tuple[str, ...] = ("row_min", "row_max", "column_min", "column_max")
-_MODALITIES = {"seg": "SEG", "rtstruct": "RTSTRUCT"}
+_MODALITIES = {"seg": "SEG", "rtstruct": "RTSTRUCT", "sr": "SR"}
 COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source")
 
 
@@ -114,6 +114,34 @@ def from_nifti(path: Path | str, series: Series) -> pd.DataFrame:
     return _boxes(Path(path), label_maps.marked(Path(path), series), series)
 
 
+def from_sr(path: Path | str, series: Series) -> pd.DataFrame:
+    """
+    The boxes of the lesions that a structured report measures.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        A measurement report (TID 1500) with rectangles or polygons on slices. Tracking
+        identifiers named lesion, mass, tumour or HCC, numbered or not, are lesions; others are
+        left out.
+    series : Series
+        The series that was measured.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `from_seg`; lesions in the order of the report. A pixel is marked as in
+        `from_rtstruct`.
+
+    Raises
+    ------
+    InputError
+        If it is no report, no tracking identifier is a lesion's, nothing is marked, or a region
+        is no closed line on exactly one slice of the series.
+    """
+    return _boxes(Path(path), reports.marked(Path(path), series), series)
+
+
 def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
     """
     The boxes that a table gives for one patient.
@@ -176,7 +204,7 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
         patients' folders (`folders.patient_folders`), in which they lie beside the CT.
     patient_id : str
         Whose.
-    source : {"seg", "rtstruct", "nifti", "boxes"}
+    source : {"seg", "rtstruct", "nifti", "sr", "boxes"}
         Its form.
 
     Returns
@@ -225,7 +253,7 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
         One of the patient's series.
     path : pathlib.Path or str
         The patient's ROI, or the table of boxes.
-    source : {"seg", "rtstruct", "nifti", "boxes"}
+    source : {"seg", "rtstruct", "nifti", "sr", "boxes"}
         Its form.
 
     Returns
@@ -240,7 +268,8 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
     if source == "boxes":
         named = frozenset(from_boxes(path, series.patient_id)["sop_instance_uid"])
     else:
-        named = (segmentations if source == "seg" else structure_sets).references(path)
+        read = {"seg": segmentations, "rtstruct": structure_sets, "sr": reports}
+        named = read[source].references(path)
     return named <= {header.sop_instance_uid for header in series.slices}
 
 

@@ -123,7 +123,7 @@ class _Part(BaseModel):
 class Roi(_Part):
     """Who drew the lesions, and in which form they lie on disk."""
 
-    source: Literal["seg", "rtstruct", "nifti", "boxes"]
+    source: Literal["seg", "rtstruct", "nifti", "sr", "boxes"]
     path: Location
 
 
