@@ -200,6 +200,19 @@ def spoil(tables: Path, stage: str, **cell: object) -> None:
             "lack their words",
             id="no words",
         ),
+        pytest.param(
+            {
+                "outputs": [
+                    {
+                        "output_type": "display_data",
+                        "metadata": {},
+                        "data": {"text/markdown": [], "text/plain": "<Markdown object>"},
+                    }
+                ]
+            },
+            "a sentence is empty",
+            id="no sentence",
+        ),
     ],
 )
 def test_a_chapter_that_is_not_whole_is_refused(changed, cell, message):

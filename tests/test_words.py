@@ -336,7 +336,13 @@ def test_few_events_are_said_for_a_clinical_model_alone():
     assert "Of 4 patients 3 had progression at any time; in 2 of 3" in said
     assert "1 patient(s) are left out" in said
     assert "2 events for 1 factors are 2 a factor" in said
-    assert words.support(None, patients, "progression", SimpleNamespace(combined=1)) == ""
+
+
+def test_the_published_models_events_are_counted_once():
+    table = pd.DataFrame({"event": [True, False, False]})
+    scores = SimpleNamespace(only=lambda model: SimpleNamespace(table=table))
+    said = words.support(scores, table, "death", SimpleNamespace(combined=1))
+    assert said == "1 of the 3 patients scored had the event."
 
 
 def test_missing_values_are_said_as_shares():
@@ -425,7 +431,7 @@ def test_a_model_that_chance_could_have_made_is_called_so(low, useless):
     said = words.worth(pd.DataFrame([{**row, "low": low}]))
     assert "0.600" in said
     assert ("do not tell who will have the event" in said) == useless
-    assert words.worth(pd.DataFrame(columns=["metric"])) == ""
+    assert words.worth(pd.DataFrame(columns=["metric"])).startswith("Nothing was bootstrapped")
 
 
 def test_a_stage_that_was_not_recorded_is_not_compared():
@@ -480,3 +486,8 @@ def test_rules_are_counted_by_hospital_and_those_kept_by_all_are_named():
     assert shown.attrs["caption"] == "All images pass: kvp."
     assert "All images pass: kvp." in words.quality_counts(counts[:2])._repr_html_()
     assert "No images" in words.quality_counts(counts[:0])._repr_html_()
+
+
+def test_figures_without_a_note_say_so():
+    table = pd.DataFrame({"model": ["cs"], "note": [None]})
+    assert words.notes(table) == "There is nothing to add to these figures."

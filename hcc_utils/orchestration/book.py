@@ -151,6 +151,8 @@ def _notebook_problems(notebook: dict[str, Any]) -> Iterator[str]:
     drawn = [o["data"] for o in outputs if {PLOTLY, explorer.MIME} & set(o.get("data", {}))]
     if len(drawn) < asked:
         yield f"its code draws {asked} figure(s) and it holds {len(drawn)}"
+    if any("".join(o["data"].get("text/markdown", "-")) == "" for o in outputs if "data" in o):
+        yield "a sentence is empty (Markdown without words)"
     bare = [f for f in drawn if PLOTLY in f and not _alt(f[PLOTLY])]
     if bare:
         yield f"{len(bare)} figure(s) lack their words for the blind (layout.meta.alt)"

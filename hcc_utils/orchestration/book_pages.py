@@ -88,11 +88,10 @@ def headline(
 
 
 def _optimism(folder: Path, chapters: dict[str, list[str]]) -> Iterator[pd.DataFrame]:
-    """What bootstraps say of the models of each centre that has any."""
-    for centre in chapters:
-        path = folder / centre / "optimism.csv"
-        if path.is_file():
-            yield results.read_table(path)
+    """What bootstraps say of the models, at each centre where any was made."""
+    paths = (folder / centre / "optimism.csv" for centre in chapters)
+    tables = (results.read_table(path) for path in paths if path.is_file())
+    yield from (table for table in tables if len(table))
 
 
 def _models(manifest: Manifest) -> list[str]:

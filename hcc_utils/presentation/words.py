@@ -716,10 +716,11 @@ def support(scores: Any, patients: pd.DataFrame, endpoint: str, frozen: Any) -> 
     Returns
     -------
     str
-        Markdown; nothing where no clinical model was built on its own.
+        Markdown; for the published models the counts alone.
     """
     if frozen.combined is not None:
-        return ""
+        one = scores.only(model="csd").table
+        return f"{int(one['event'].sum())} of the {len(one)} patients scored had the event."
     table, terms = scores.table, len(frozen.clinical.terms)
     events, months = int(table["event"].sum()), int(table["horizon_months"].iloc[0])
     left = len(patients) - len(table)
@@ -792,11 +793,11 @@ def worth(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        Markdown; nothing where no fit was bootstrapped.
+        Markdown; that nothing was corrected, where no fit was bootstrapped.
     """
     rows = list(table[table["metric"] == "auc"].itertuples())
     if not rows:
-        return ""
+        return "Nothing was bootstrapped, so nothing is corrected for optimism."
     row = rows[0]
     said = f"Corrected for optimism the AUC is {interval(row.corrected, row.low, row.high)}."
     if row.low > 0.5:
@@ -895,10 +896,11 @@ def notes(table: pd.DataFrame) -> str:
     """
     known = table.assign(note=table["note"].fillna("").str.split("; ")).explode("note")
     known = known[known["note"] != ""]
-    return "\n".join(
+    lines = [
         f"- {', '.join(map(label, rows['model'].unique()))}: {note(word)}."
         for word, rows in known.groupby("note", sort=False)
-    )
+    ]
+    return "\n".join(lines) or "There is nothing to add to these figures."
 
 
 def wald(table: pd.DataFrame) -> pd.DataFrame:
