@@ -491,3 +491,12 @@ def test_rules_are_counted_by_hospital_and_those_kept_by_all_are_named():
 def test_figures_without_a_note_say_so():
     table = pd.DataFrame({"model": ["cs"], "note": [None]})
     assert words.notes(table) == "There is nothing to add to these figures."
+
+
+def test_a_problem_is_shown_without_the_machine_s_folders():
+    """imaging_problems.csv keeps the whole path."""
+    said = "/home/someone/ct/boxes.csv has no row for p1. Add one / more to a/b.csv."
+    table = pd.DataFrame({"patient_id": ["p1"], "rule": ["no_roi"], "message": [said]})
+    shown = words.problems(table)
+    assert "boxes.csv has no row for p1. Add one / more to a/b.csv." in shown
+    assert "/home" not in shown

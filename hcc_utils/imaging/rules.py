@@ -282,13 +282,13 @@ def _gantry_tilt(files: Sequence[Header]) -> bool:
     return bool(np.degrees(np.arccos(share)) > TILT_DEGREES)
 
 
-_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7."  # with its multi-frame kinds, not ...1.77
 
 _Breaks = Callable[[Sequence[Header]], bool]
 _KIND: dict[str, _Breaks] = {
     "not_ct": lambda files: any(h.modality != "CT" for h in files),
     "secondary_capture": lambda files: any(
-        h.sop_class_uid.startswith(_SECONDARY_CAPTURE) for h in files
+        f"{h.sop_class_uid}.".startswith(_SECONDARY_CAPTURE) for h in files
     ),
     "burned_in_annotation": lambda files: any(h.burned_in for h in files),
     "localizer": lambda files: any("LOCALIZER" in h.image_type for h in files),

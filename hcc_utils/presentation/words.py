@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from html import escape
 from typing import Any
@@ -324,10 +325,17 @@ def problems(table: pd.DataFrame, most: int = 10) -> str:
         return "Nobody was kept out."
     counts = table["rule"].value_counts()
     said = ", ".join(f"{rule.replace('_', ' ')} ({count})" for rule, count in counts.items())
-    lines = [f"- **{r.patient_id}**: {r.message}" for r in table.head(most).itertuples()]
+    lines = [
+        f"- **{r.patient_id}**: {_placeless(r.message)}" for r in table.head(most).itertuples()
+    ]
     rest = len(table) - most
     more = [f"- and {rest} more in imaging_problems.csv"] if rest > 0 else []
     return "\n".join([f"{len(table)} patient(s): {said}.", "", *lines, *more])
+
+
+def _placeless(message: str) -> str:
+    """A message whose files are named without the folders of the machine they lie on."""
+    return re.sub(r"(?<!\S)/(?:[^\s/]+/)+([^\s/]+)", r"\1", message)
 
 
 def imaging_warnings(table: pd.DataFrame) -> pd.DataFrame:
