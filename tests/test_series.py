@@ -160,7 +160,8 @@ def test_a_secondary_axial_image_is_no_screenshot(tmp_path):
 def test_visible_light_is_no_screenshot(tmp_path):
     """...1.1.77.1.4 (photograph) only begins like ...1.1.7 (secondary capture)."""
     change = with_values(SOPClassUID="1.2.840.10008.5.1.4.1.1.77.1.4")
-    assert "secondary_capture" not in only_row(write_series(tmp_path / "P1", change=change))["rules"]
+    row = only_row(write_series(tmp_path / "P1", change=change))
+    assert "secondary_capture" not in row["rules"]
 
 
 def unsigned(number, image):
