@@ -80,6 +80,24 @@ def test_each_frame_holds_the_values_of_its_place(tmp_path, order, syntax):
         np.testing.assert_array_equal(found.hu(name), truth_hu(number).clip(-1024))
 
 
+def test_padding_is_air_in_each_frame(tmp_path):
+    """Stored -2000 is padding, whatever a frame's intercept makes of it: 10 s - 2000 HU."""
+
+    def change(image):
+        image.add_new("PixelPaddingValue", "SS", -2000)
+        stored = image.pixel_array.copy()
+        stored[:, 0, 0] = -2000
+        image.PixelData = stored.tobytes()
+
+    write_enhanced(tmp_path / "P1" / "ct", change=change)
+    found = opened(tmp_path / "P1")
+    assert [header.padding_hu for header in found.slices][::5] == [(-2000, -2000), (-1950, -1950)]
+    for number, header in enumerate(found.slices):
+        expected = truth_hu(number).clip(-1024)
+        expected[0, 0] = -1024
+        np.testing.assert_array_equal(found.hu(header.sop_instance_uid), expected)
+
+
 def test_its_row_counts_one_file_and_six_slices(tmp_path):
     write_enhanced(tmp_path / "P1" / "ct")
     row = series.folder(tmp_path / "P1").inventory.iloc[0]

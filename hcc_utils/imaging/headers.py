@@ -231,7 +231,7 @@ def _frames(header: Header) -> tuple[Header, ...]:
 def _frame(header: Header, frame_number: int, dataset: Any, groups: Sequence[Any]) -> Header:
     """One frame: the file's header with the frame's own place and units."""
     said = Dataset()
-    said.update({tag: dataset[tag] for tag in _PADDING if tag in dataset})
+    said.update({dataset[tag].tag: dataset[tag] for tag in _PADDING if tag in dataset})
     for sequence in _FUNCTIONAL_GROUPS:
         found = next((group.get(sequence) for group in groups if group.get(sequence)), None)
         said.update(found[0] if found else {})
