@@ -42,9 +42,15 @@ def ct_of(root: Path, patient_id: str) -> Series:
     return Series(patient_id, *FOLDERS[patient_id], sample_files(root, patient_id))
 
 
+def boxes_of(root: Path, patient_id: str) -> pd.DataFrame:
+    """A patient's boxes in the sample."""
+    folder = series.folder(root / "dicom" / patient_id)
+    return roi.from_boxes(root / "lesion_boxes.csv", folder.open(next(iter(folder.series))))
+
+
 def segmentation(root: Path, path: Path) -> Path:
     """HCC_007's organs, each a box on three slices; the mass is what lesion_boxes.csv has there."""
-    boxes = roi.from_boxes(root / "lesion_boxes.csv", "HCC_007").head(3)
+    boxes = boxes_of(root, "HCC_007").head(3)
     files = {pydicom.dcmread(f, stop_before_pixels=True).SOPInstanceUID: f for f in
              sample_files(root, "HCC_007")}  # fmt: skip
     images = [pydicom.dcmread(files[uid]) for uid in boxes["sop_instance_uid"]]
@@ -162,7 +168,7 @@ class TestWholeDownload:
         root = hcc_tace_seg_root
         uid = series_of(root, "HCC_007")
         found = cohort(root, whole, "HCC_007", source="seg", path=whole, chosen={"HCC_007": uid})
-        boxes = roi.from_boxes(root / "lesion_boxes.csv", "HCC_007").head(3)
+        boxes = boxes_of(root, "HCC_007").head(3)
         same = found.table.merge(boxes, on=["sop_instance_uid", "lesion", *roi.EDGES])
         assert len(found.table) == len(same) == 3
         _, words = rule_and_words(
@@ -220,9 +226,7 @@ class TestHalfADownload:
     @pytest.fixture
     def lesion(self, broken, hcc_tace_seg_root):
         """HCC_009's files, those on which the lesion is and the others, by height."""
-        named = set(
-            roi.from_boxes(hcc_tace_seg_root / "lesion_boxes.csv", "HCC_009")["sop_instance_uid"]
-        )
+        named = set(boxes_of(hcc_tace_seg_root, "HCC_009")["sop_instance_uid"])
         found = {True: [], False: []}
         headers = next(iter(series.folder(broken).series.values()))
         for header in sorted(headers, key=lambda header: header.position_mm[2]):

@@ -91,7 +91,7 @@ def test_every_box_gives_its_slice(hcc_tace_seg_root):
 def test_a_lesion_is_tissue_darker_than_the_liver(opened, hcc_tace_seg_root):
     """HCC_007 at z -160: the mass, seen darker than the liver, fills the middle of its crop."""
     found = opened("HCC_007")
-    boxes = roi.from_boxes(hcc_tace_seg_root / "lesion_boxes.csv", "HCC_007")
+    boxes = roi.from_boxes(hcc_tace_seg_root / "lesion_boxes.csv", found)
     cut = slices.lesion_slices(found, boxes)
     number = cut.table.index[cut.table["slice_z_mm"] == -160][0]
     lesion = mean_hu(cut.pixels_hu[number], 64, 64)

@@ -52,9 +52,12 @@ def written(folder, source, mask, into):
 
 
 def read(path, source, series):
-    if source == "boxes":
-        return roi.from_boxes(path, series.patient_id)
-    read = {"seg": roi.from_seg, "rtstruct": roi.from_rtstruct, "nifti": roi.from_nifti}
+    read = {
+        "boxes": roi.from_boxes,
+        "seg": roi.from_seg,
+        "rtstruct": roi.from_rtstruct,
+        "nifti": roi.from_nifti,
+    }
     return read[source](path, series)
 
 

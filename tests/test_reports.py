@@ -26,13 +26,17 @@ def folder(tmp_path):
     return write_series(tmp_path / "P1")
 
 
-def report(folder, boxes, kind="POLYLINE"):
+def image_of(images, on):
+    return hd.sr.SourceImageForRegion(CT, images[on].SOPInstanceUID)
+
+
+def report(folder, boxes, kind="POLYLINE", source_of=image_of):
     """By highdicom; corners along pixel edges, the first pixel's at (0, 0)."""
     images = [pydicom.dcmread(file) for file in sorted(folder.glob("*.dcm"))]
     groups = []
     for name, on, box in boxes:
         corners = [(column + 0.5, row + 0.5) for row, column in rectangle(*box)]
-        source = hd.sr.SourceImageForRegion(CT, images[on].SOPInstanceUID)
+        source = source_of(images, on)
         line = np.array([*corners, corners[0]] if kind == "POLYLINE" else corners[:2])
         groups.append(
             hd.sr.PlanarROIMeasurementsAndQualitativeEvaluations(

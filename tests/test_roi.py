@@ -207,34 +207,53 @@ def table(tmp_path, *lines, header=HEADER):
     return path
 
 
-def test_boxes_of_one_patient_are_read(tmp_path):
-    path = table(tmp_path, "P1,1.2,3,8,4,9", "P2,1.3,0,1,0,1", "P1,1.4,3.0,8,4,9")
-    boxes = roi.from_boxes(path, "P1")
+def test_boxes_of_one_patient_are_read(tmp_path, folder):
+    lines = f"P1,{uid(1, 2)},3,8,4,9", "P2,1.3,0,1,0,1", f"P1,{uid(1, 3)},3.0,8,4,9"
+    boxes = roi.from_boxes(table(tmp_path, *lines), opened(folder))
     assert list(boxes.columns) == list(roi.COLUMNS)
     assert boxes.to_numpy().tolist() == [
-        ["1.2", 1, 3, 8, 4, 9, "boxes"],
-        ["1.4", 1, 3, 8, 4, 9, "boxes"],
+        [uid(1, 2), 1, 3, 8, 4, 9, "boxes"],
+        [uid(1, 3), 1, 3, 8, 4, 9, "boxes"],
     ]
 
 
-def test_a_changed_table_is_read_again(tmp_path):
-    roi.from_boxes(table(tmp_path, "P1,1.2,3,8,4,9"), "P1")
-    path = table(tmp_path, "P1,1.2,3,8,4,9", "P1,1.3,3,8,4,9")
-    assert len(roi.from_boxes(path, "P1")) == 2
+def test_a_changed_table_is_read_again(tmp_path, folder):
+    lines = f"P1,{uid(1, 2)},3,8,4,9", f"P1,{uid(1, 3)},3,8,4,9"
+    roi.from_boxes(table(tmp_path, lines[0]), opened(folder))
+    assert len(roi.from_boxes(table(tmp_path, *lines), opened(folder))) == 2
 
 
-@pytest.mark.parametrize(
-    "line", ["P1,1.2,8,3,4,9", "P1,1.2,3,8,-1,9", "P1,1.2,3,8.5,4,9", "P1,1.2,3,,4,9"]
-)
-def test_an_impossible_box_is_named(tmp_path, line):
+@pytest.mark.parametrize("edges", ["8,3,4,9", "3,8,-1,9", "3,8.5,4,9", "3,,4,9"])
+def test_an_impossible_box_is_named(tmp_path, folder, edges):
     with pytest.raises(InputError, match=r"P1 has 1 box.*first on slice 1\.2"):
-        roi.from_boxes(table(tmp_path, line), "P1")
+        roi.from_boxes(table(tmp_path, f"P1,1.2,{edges}"), opened(folder))
 
 
-def test_what_a_table_lacks_is_named(tmp_path):
-    with pytest.raises(InputError, match="has no row for P3"):
-        roi.from_boxes(table(tmp_path, "P1,1.2,3,8,4,9"), "P3")
+@pytest.mark.parametrize("frame", ["", "1", "1.0"])
+def test_an_image_of_one_frame_may_be_named_with_it(tmp_path, folder, frame):
+    path = table(tmp_path, f"P1,{uid(1, 2)},3,8,4,9,{frame}", header=f"{HEADER},frame_number")
+    assert roi.from_boxes(path, opened(folder))["sop_instance_uid"].tolist() == [uid(1, 2)]
+
+
+@pytest.mark.parametrize("frame", ["0", "-1", "1.5", "first"])
+def test_an_impossible_frame_is_named(tmp_path, folder, frame):
+    path = table(tmp_path, f"P1,{uid(1, 2)},3,8,4,9,{frame}", header=f"{HEADER},frame_number")
+    with pytest.raises(InputError, match=f"whole number from 1, or empty; .* P1 is '{frame}'"):
+        roi.from_boxes(path, opened(folder))
+
+
+def test_a_box_on_another_series_is_refused(tmp_path, folder):
+    path = table(tmp_path, f"P1,{uid(1, 2)},3,8,4,9", f"P1,{uid(2, 2)},3,8,4,9")
+    with pytest.raises(InputError, match=r"to which the ROI refers \(1 of its 2 slices"):
+        roi.from_boxes(path, opened(folder))
+    assert not roi.drawn_on(opened(folder), path, "boxes")
+
+
+def test_what_a_table_lacks_is_named(tmp_path, folder):
+    found = opened(folder)
+    with pytest.raises(InputError, match="has no row for P1"):
+        roi.from_boxes(table(tmp_path, "P3,1.2,3,8,4,9"), found)
     with pytest.raises(InputError, match=r"lacks 1 column.*'row_min' \(nearest: 'row_mim'\)"):
-        roi.from_boxes(table(tmp_path, header=HEADER.replace("row_min", "row_mim")), "P1")
+        roi.from_boxes(table(tmp_path, header=HEADER.replace("row_min", "row_mim")), found)
     with pytest.raises(InputError, match="is not there"):
-        roi.from_boxes(tmp_path / "none.csv", "P1")
+        roi.from_boxes(tmp_path / "none.csv", found)

@@ -1,9 +1,9 @@
-"""What an ROI marks on one slice, the names that mean a lesion, and the DICOM objects of both."""
+"""What an ROI marks on one slice, the slices that it names, and the names that mean a lesion."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 
 from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.series import Series
 
 SAME_PLACE_MM = 0.1
 SAME_DIRECTION = 1e-3
@@ -29,6 +30,13 @@ class Mark(NamedTuple):
     sop_instance_uid: str
     mask: Mask
     roi_source: str
+
+
+class Reference(NamedTuple):
+    """An image that an ROI names, and which of its frames; where it names none, all of them."""
+
+    sop_instance_uid: str
+    frames: tuple[int, ...] = ()
 
 
 def read(path: Path, what: str) -> Any:
@@ -61,6 +69,89 @@ def read(path: Path, what: str) -> Any:
         raise ImagingError(
             "unreadable_roi", f"{path} cannot be read as DICOM ({error}). Export it again.", path
         ) from error
+
+
+def reference(item: Any) -> Reference:
+    """
+    The image that an item of a DICOM sequence names.
+
+    Parameters
+    ----------
+    item : pydicom.Dataset
+        With ReferencedSOPInstanceUID and, for an image of several frames, ReferencedFrameNumber.
+
+    Returns
+    -------
+    Reference
+        Image and frames.
+    """
+    frames = np.ravel(item.get("ReferencedFrameNumber") or []).astype(int)
+    return Reference(str(item.ReferencedSOPInstanceUID), tuple(frames.tolist()))
+
+
+def named(references: Sequence[Reference], series: Series) -> Iterator[list[str]]:
+    """
+    The slices to which each reference leads.
+
+    Parameters
+    ----------
+    references : sequence of Reference
+        What an ROI names.
+    series : Series
+        The series that may hold it.
+
+    Yields
+    ------
+    list of str
+        Their names in `series` (`headers.Header`): one for each frame, and of an enhanced CT
+        whose frame is not told all frames. A slice that `series` does not hold is named as well.
+    """
+    frames: dict[str, dict[int, str]] = {}
+    for header in series.slices:
+        uid = header.sop_instance_uid.partition("#")[0]
+        frames.setdefault(uid, {})[header.frame_number] = header.sop_instance_uid
+    for uid, numbers in references:
+        there = frames.get(uid, {})
+        gone = [f"{uid}#{number}" for number in numbers if number not in there]
+        held = [there[number] for number in numbers if number in there] or list(there.values())
+        yield gone or held or [uid]
+
+
+def slices(path: Path, references: Sequence[Reference], series: Series) -> list[str]:
+    """
+    The one slice to which each reference leads.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ROI, for messages.
+    references : sequence of Reference
+        What it names.
+    series : Series
+        The series on which it was drawn.
+
+    Returns
+    -------
+    list of str
+        Their names in `series`.
+
+    Raises
+    ------
+    ImagingError
+        If a reference leads to several frames of an enhanced CT, or `series` does not hold them
+        all.
+    """
+    found = list(named(references, series))
+    for one, own in zip(references, found, strict=True):
+        if len(own) != 1:
+            raise ImagingError(
+                "several_frames",
+                f"{path} refers to {len(own)} frames of the enhanced CT {one.sop_instance_uid} at "
+                "once; one is needed (ReferencedFrameNumber; frame_number in a table of boxes).",
+                path,
+            )
+    series.require(uid for (uid,) in found)
+    return [uid for (uid,) in found]
 
 
 def lesions(path: Path, names: Mapping[int, str], what: str) -> dict[int, int]:

@@ -167,9 +167,8 @@ def _prepared(task: _Task) -> _Prepared:
 
 def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
     """The patient's boxes from where this centre keeps them."""
-    if task.roi_source == "boxes":
-        return roi.from_boxes(task.roi_path, task.patient_id)
     read = {
+        "boxes": roi.from_boxes,
         "seg": roi.from_seg,
         "rtstruct": roi.from_rtstruct,
         "nifti": roi.from_nifti,

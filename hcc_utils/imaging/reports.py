@@ -11,7 +11,7 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import Points
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import Mark
+from hcc_utils.imaging.marks import Mark, Reference
 from hcc_utils.imaging.series import Series
 
 _GROUP, _TRACKING, _REGION = "125007", "112039", "111030"  # codes of DICOM PS3.16 TID 1411
@@ -45,19 +45,18 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     numbers = marks.lesions(path, names, "tracking identifier")
     lesions = {names[number]: lesion for number, lesion in numbers.items()}
     regions = [(lesions[name], region) for name, region in groups if name in lesions]
-    series.require(_image(path, region) for _, region in regions)
+    uids = marks.slices(path, [_image(path, region) for _, region in regions], series)
     drawn: dict[tuple[int, str], list[Points]] = {}
-    for lesion, region in regions:
-        uid = _image(path, region)
+    for (lesion, region), uid in zip(regions, uids, strict=True):
         drawn.setdefault((lesion, uid), []).append(_pixels(path, region, series.slice(uid)))
     for (lesion, uid), found in drawn.items():
         header = series.slice(uid)
         yield Mark(lesion, uid, contours.filled(found, header.rows, header.columns), "sr")
 
 
-def references(path: Path) -> frozenset[str]:
+def references(path: Path) -> frozenset[Reference]:
     """
-    The slices to which a structured report refers.
+    The images to which a structured report refers.
 
     Parameters
     ----------
@@ -66,8 +65,8 @@ def references(path: Path) -> frozenset[str]:
 
     Returns
     -------
-    frozenset of str
-        Their SOPInstanceUIDs.
+    frozenset of Reference
+        Those of all its regions.
     """
     return frozenset(_image(path, region) for _, region in _groups(path, _read(path)))
 
@@ -103,10 +102,10 @@ def _code(item: Any) -> str:
     return str(named[0].get("CodeValue", "")) if named else ""
 
 
-def _image(path: Path, region: Any) -> str:
-    """The one slice that a region names."""
+def _image(path: Path, region: Any) -> Reference:
+    """The one image that a region names."""
     named = [
-        str(image.ReferencedSOPInstanceUID)
+        marks.reference(image)
         for source in region.get("ContentSequence") or []
         for image in source.get("ReferencedSOPSequence") or []
     ]

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import label_maps, reports, segmentations, structure_sets
+from hcc_utils.imaging import label_maps, marks, reports, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
-from hcc_utils.imaging.marks import Mark, Mask
+from hcc_utils.imaging.marks import Mark, Mask, Reference
 from hcc_utils.imaging.series import Series, folder
 from hcc_utils.study.folders import patient_folders
 
@@ -142,7 +142,7 @@ def from_sr(path: Path | str, series: Series) -> pd.DataFrame:
     return _boxes(Path(path), reports.marked(Path(path), series), series)
 
 
-def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
+def from_boxes(path: Path | str, series: Series) -> pd.DataFrame:
     """
     The boxes that a table gives for one patient.
 
@@ -151,9 +151,9 @@ def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
     path : pathlib.Path or str
         A CSV file with the columns ``patient_id``, ``sop_instance_uid``, ``row_min``,
         ``row_max``, ``column_min``, ``column_max`` (inclusive, from 0) and, where there are
-        several, ``lesion``.
-    patient_id : str
-        Whose.
+        several, ``lesion``; of an enhanced CT also ``frame_number`` (from 1).
+    series : Series
+        The patient's series on which they were drawn.
 
     Returns
     -------
@@ -163,17 +163,11 @@ def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
     Raises
     ------
     InputError
-        If columns are missing, the patient has no row, or a box is not one.
+        If columns are missing, the patient has no row, a box is not one, or a row does not lead
+        to one slice of the series.
     """
     path = Path(path)
-    if not path.is_file():
-        raise ImagingError("no_roi", f"{path} is not there; the manifest names it as ROI.", path)
-    table = _table(str(path), path.stat().st_mtime_ns)
-    boxes = table[table["patient_id"] == patient_id].copy()
-    if boxes.empty:
-        raise ImagingError(
-            "no_roi", f"{path} has no row for {patient_id}. Add a box for each slice.", path
-        )
+    patient_id, boxes = series.patient_id, _rows(path, series.patient_id)
     edges = boxes[list(EDGES)].apply(pd.to_numeric, errors="coerce")
     wrong = edges.isna().any(axis=1) | (edges % 1 != 0).any(axis=1) | (edges < 0).any(axis=1)
     wrong |= (edges["row_min"] > edges["row_max"]) | (edges["column_min"] > edges["column_max"])
@@ -186,6 +180,7 @@ def from_boxes(path: Path | str, patient_id: str) -> pd.DataFrame:
             "numbers from 0, the minimum not above the maximum.",
             path,
         )
+    boxes["sop_instance_uid"] = marks.slices(path, _references(path, boxes), series)
     boxes[list(EDGES)] = edges
     boxes["lesion"] = boxes.get("lesion", 1)
     boxes["roi_source"] = "boxes"
@@ -266,17 +261,18 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
     if source == "nifti":
         return label_maps.fits(path, series)
     if source == "boxes":
-        named = frozenset(from_boxes(path, series.patient_id)["sop_instance_uid"])
+        references = _references(path, _rows(path, series.patient_id))
     else:
         read = {"seg": segmentations, "rtstruct": structure_sets, "sr": reports}
-        named = read[source].references(path)
-    return named <= {header.sop_instance_uid for header in series.slices}
+        references = list(read[source].references(path))
+    there = {header.sop_instance_uid for header in series.slices}
+    return all(there.issuperset(own) for own in marks.named(references, series))
 
 
-def _boxes(path: Path, marks: Iterable[Mark], series: Series) -> pd.DataFrame:
+def _boxes(path: Path, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
     """The box of each mark that marks anything, by lesion and along the normal."""
     rows = [
-        (uid, lesion, *_extent(mask), source) for lesion, uid, mask, source in marks if mask.any()
+        (uid, lesion, *_extent(mask), source) for lesion, uid, mask, source in marked if mask.any()
     ]
     if not rows:
         raise ImagingError(
@@ -284,6 +280,34 @@ def _boxes(path: Path, marks: Iterable[Mark], series: Series) -> pd.DataFrame:
         )
     rows.sort(key=lambda row: (row[1], series.place(row[0])))
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _rows(path: Path, patient_id: str) -> pd.DataFrame:
+    """One patient's rows of the table of boxes."""
+    if not path.is_file():
+        raise ImagingError("no_roi", f"{path} is not there; the manifest names it as ROI.", path)
+    table = _table(str(path), path.stat().st_mtime_ns)
+    own = table[table["patient_id"] == patient_id].copy()
+    if own.empty:
+        raise ImagingError(
+            "no_roi", f"{path} has no row for {patient_id}. Add a box for each slice.", path
+        )
+    return own
+
+
+def _references(path: Path, boxes: pd.DataFrame) -> list[Reference]:
+    """The image, and of an enhanced CT the frame, that each row names."""
+    frames = boxes.get("frame_number", pd.Series("", boxes.index)).fillna("").str.strip()
+    wrong = boxes[~frames.str.fullmatch(r"([1-9]\d*(\.0)?)?")]
+    if len(wrong):
+        raise ImagingError(
+            "impossible_box",
+            f"{path}: frame_number must be a whole number from 1, or empty; that of a box of "
+            f"{wrong['patient_id'].iloc[0]} is {wrong['frame_number'].iloc[0]!r}.",
+            path,
+        )
+    numbers = [(int(float(frame)),) if frame else () for frame in frames]
+    return list(map(Reference, boxes["sop_instance_uid"], numbers))
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark, Mask
+from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark, Mask, Reference
 from hcc_utils.imaging.series import Series
 
 _STORAGE = {
@@ -28,7 +28,7 @@ class _Frame(NamedTuple):
     """Whose frame it is (None: of all segments), its slice, and where to look for the rest."""
 
     segment: int | None
-    sop_instance_uid: str
+    reference: Reference
     groups: _Groups
 
 
@@ -60,19 +60,20 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     lesions = marks.lesions(path, labels, "segment")
     masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
     frames = list(_frames(path, dataset))
-    series.require(f.sop_instance_uid for f in frames if f.segment in (None, *lesions))
+    wanted = [frame.reference for frame in frames if frame.segment in (None, *lesions)]
+    slices = dict(zip(wanted, marks.slices(path, wanted, series), strict=True))
     for pixels, frame in zip(masks, frames, strict=True):
         for number, lesion in lesions.items():
             if frame.segment in (None, number):
-                header = series.slice(frame.sop_instance_uid)
+                header = series.slice(slices[frame.reference])
                 _require_same_frame(path, dataset, header)
                 _require_same_grid(path, frame.groups, header, pixels.shape)
                 yield Mark(lesion, header.sop_instance_uid, _held(dataset, pixels, number), "seg")
 
 
-def references(path: Path) -> frozenset[str]:
+def references(path: Path) -> frozenset[Reference]:
     """
-    The slices to which a segmentation refers.
+    The images to which a segmentation refers.
 
     Parameters
     ----------
@@ -81,10 +82,10 @@ def references(path: Path) -> frozenset[str]:
 
     Returns
     -------
-    frozenset of str
-        Their SOPInstanceUIDs.
+    frozenset of Reference
+        Those of all its frames.
     """
-    return frozenset(frame.sop_instance_uid for frame in _frames(path, _read(path)))
+    return frozenset(frame.reference for frame in _frames(path, _read(path)))
 
 
 def _read(path: Path) -> Any:
@@ -116,7 +117,7 @@ def _frames(path: Path, dataset: Any) -> Iterator[_Frame]:
     for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
         groups = (frame, shared)
         sources = [
-            str(source.ReferencedSOPInstanceUID)
+            marks.reference(source)
             for derivation in frame.get("DerivationImageSequence", [])
             for source in derivation.get("SourceImageSequence", [])
         ]

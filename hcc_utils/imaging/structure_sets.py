@@ -11,7 +11,7 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import ON_THE_PATH_PIXELS, Points
 from hcc_utils.imaging.headers import Header, ImagingError, axes
-from hcc_utils.imaging.marks import SAME_PLACE_MM, Mark
+from hcc_utils.imaging.marks import SAME_PLACE_MM, Mark, Reference
 from hcc_utils.imaging.series import Series
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -47,17 +47,18 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     lesions = marks.lesions(path, names, "ROI")
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
-    named = [_images(contour) for number, contour in _contours(dataset) if number in lesions]
-    series.require(uids[0] for uids in named if len(uids) == 1)
-    for number, contour in _contours(dataset):
-        if number in lesions:
-            points = _points(path, contour)
-            header, is_named = _slice(path, dataset, contour, points, series)
-            _require_same_frame(path, rois[number], header)
-            slot = lesions[number], header.sop_instance_uid
-            drawn.setdefault(slot, []).append(_pixels(path, points, header))
-            if not is_named:
-                by_position.add(slot)
+    outlines = [one for one in _contours(dataset) if one[0] in lesions]
+    alone = [named[0] for _, contour in outlines if len(named := _images(contour)) == 1]
+    slices = dict(zip(alone, marks.slices(path, alone, series), strict=True))
+    for number, contour in outlines:
+        points, named = _points(path, contour), _images(contour)
+        uid = slices[named[0]] if len(named) == 1 else _at(path, dataset, contour, points, series)
+        header = series.slice(uid)
+        _require_same_frame(path, rois[number], header)
+        slot = lesions[number], uid
+        drawn.setdefault(slot, []).append(_pixels(path, points, header))
+        if not named:
+            by_position.add(slot)
     for (lesion, uid), found in drawn.items():
         header = series.slice(uid)
         mask = contours.filled(found, header.rows, header.columns)
@@ -65,9 +66,9 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         yield Mark(lesion, uid, mask, source)
 
 
-def references(path: Path) -> frozenset[str]:
+def references(path: Path) -> frozenset[Reference]:
     """
-    The slices to which a structure set refers.
+    The images to which a structure set refers.
 
     Parameters
     ----------
@@ -76,13 +77,13 @@ def references(path: Path) -> frozenset[str]:
 
     Returns
     -------
-    frozenset of str
-        The SOPInstanceUIDs that its contours name or, where they name none, those of the series
-        that it names as a whole.
+    frozenset of Reference
+        Those that its contours name or, where they name none, those of the series that it names
+        as a whole.
     """
     dataset = _read(path)
-    named = {uid for _, contour in _contours(dataset) for uid in _images(contour)}
-    return frozenset(named or {uid for one in _series(dataset) for uid in _images(one)})
+    named = {image for _, contour in _contours(dataset) for image in _images(contour)}
+    return frozenset(named or {image for one in _series(dataset) for image in _images(one)})
 
 
 def _read(path: Path) -> Any:
@@ -105,9 +106,9 @@ def _contours(dataset: Any) -> Iterator[tuple[int, Any]]:
             yield int(roi.ReferencedROINumber), contour
 
 
-def _images(item: Any) -> list[str]:
+def _images(item: Any) -> list[Reference]:
     """The images that a contour, or a structure set's series, names."""
-    return [str(image.ReferencedSOPInstanceUID) for image in item.get("ContourImageSequence") or []]
+    return [marks.reference(image) for image in item.get("ContourImageSequence") or []]
 
 
 def _series(dataset: Any) -> list[Any]:
@@ -135,13 +136,9 @@ def _points(path: Path, contour: Any) -> Points:
     return numbers.reshape(-1, 3)
 
 
-def _slice(
-    path: Path, dataset: Any, contour: Any, points: Points, series: Series
-) -> tuple[Header, bool]:
-    """The one slice that a contour was drawn on, and whether the contour names it."""
+def _at(path: Path, dataset: Any, contour: Any, points: Points, series: Series) -> str:
+    """The one slice at the position of a contour that names none."""
     named = _images(contour)
-    if len(named) == 1:
-        return series.slice(named[0]), True
     if named:
         raise ImagingError(
             "unresolved_reference",
@@ -157,11 +154,6 @@ def _slice(
             f"{series.series_instance_uid}. Name that series in the manifest.",
             path,
         )
-    return _at(path, points, series), False
-
-
-def _at(path: Path, points: Points, series: Series) -> Header:
-    """The one slice at a contour's position."""
     first = series.slices[0]
     heights = np.array([h.position_mm for h in series.slices]) @ axes(first)[:, 2]
     height = float(np.median(points @ axes(first)[:, 2]))
@@ -175,7 +167,7 @@ def _at(path: Path, points: Points, series: Series) -> Header:
             f"slice at {nearest:.2f} mm. Export the outline with references to the CT's slices.",
             path,
         )
-    return series.slices[int(near[0])]
+    return series.slices[int(near[0])].sop_instance_uid
 
 
 def _require_same_frame(path: Path, roi: Any, header: Header) -> None:
