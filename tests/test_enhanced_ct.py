@@ -108,9 +108,8 @@ def test_its_row_counts_one_file_and_six_slices(tmp_path):
 def test_what_is_cut_names_file_and_frame(tmp_path):
     write_enhanced(tmp_path / "P1" / "ct", (5, 4, 3, 2, 1, 0))
     box = {"row_min": 8, "row_max": 15, "column_min": 6, "column_max": 13}
-    roi = pd.DataFrame(
-        [{"sop_instance_uid": f"{uid(1, 1)}#2", "lesion": 1, **box, "roi_source": "boxes"}]
-    )
+    named = {"sop_instance_uid": f"{uid(1, 1)}#2", "lesion": 1, "roi_source": "boxes"}
+    roi = pd.DataFrame([named | box | {"longest_mm": np.nan}])
     cut = slices.lesion_slices(opened(tmp_path / "P1"), roi, margin_pixels=0, size=8)
     named = cut.table[["sop_instance_uid", "frame_number", "slice_z_mm"]].iloc[0]
     assert named.tolist() == [uid(1, 1), 2, 10.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import SimpleITK as sitk
-from dicom_files import PLANES, label_map, mask, uid, write_label_map, write_series
+from dicom_files import PLANES, label_map, mask, rows, uid, write_label_map, write_series
 from test_series import opened
 
 from hcc_utils.checks import InputError
@@ -28,13 +28,13 @@ def boxes(folder, image, name="roi.nii.gz"):
 def test_boxes_just_hold_what_is_labelled(folder, form):
     found = boxes(folder, label_map(LESION), f"roi{form}")
     assert list(found.columns) == list(roi.COLUMNS)
-    assert found.to_numpy().tolist() == EXPECTED
+    assert rows(found) == EXPECTED
 
 
 @pytest.mark.parametrize("axes", ["LPS", "RAS", "LAS", "RPI", "SAL", "PIR", "ILA"])
 def test_order_and_sense_of_the_axes_do_not_matter(folder, axes):
     image = sitk.DICOMOrient(label_map(LESION), axes)
-    assert boxes(folder, image).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, image)) == EXPECTED
 
 
 def test_ras_by_hand(folder):
@@ -45,7 +45,7 @@ def test_ras_by_hand(folder):
     backwards = label_map(
         LESION[:, ::-1, ::-1], origin=(4.25, 5.25, 0), direction=(-1, 0, 0, 0, -1, 0, 0, 0, 1)
     )
-    assert boxes(folder, backwards).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, backwards)) == EXPECTED
 
 
 def test_ras_that_says_lps_is_refused(folder):
@@ -75,7 +75,7 @@ def test_boxes_are_where_the_labels_are(tmp_path, plane):
     folder = write_series(tmp_path / "P1", change=PLANES[plane])
     found = boxes(folder, label_map(LESION, **GRIDS[plane]))
     order = -1 if plane == "descending" else 1
-    assert found.to_numpy().tolist() == EXPECTED[::order]
+    assert rows(found) == EXPECTED[::order]
 
 
 def test_each_label_is_a_lesion(folder):
@@ -89,20 +89,20 @@ def test_each_label_is_a_lesion(folder):
 
 
 def test_whole_numbers_may_be_stored_as_floats(folder):
-    assert boxes(folder, label_map(LESION.astype(np.float32))).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, label_map(LESION.astype(np.float32)))) == EXPECTED
 
 
 def test_jitter_of_places_is_harmless(folder):
     """0.09 mm in the plane and along the normal, where 0.1 mm are allowed."""
     found = boxes(folder, label_map(LESION, origin=(-10.09, -11.91, 0.09)))
-    assert found.to_numpy().tolist() == EXPECTED
+    assert rows(found) == EXPECTED
 
 
 def test_a_gap_in_the_series(tmp_path):
     """The slice at 10 mm is missing: its plane is not marked. At 5 mm it is: refused."""
     folder = write_series(tmp_path / "P1")
     (folder / "1-05.dcm").unlink()
-    assert boxes(folder, label_map(LESION)).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, label_map(LESION))) == EXPECTED
     (folder / "1-03.dcm").unlink()
     with pytest.raises(InputError, match="marks 2 planes; in 1 of them the series has no slice"):
         boxes(folder, label_map(LESION))
@@ -121,7 +121,7 @@ def test_finer_planes_may_be_there_but_not_marked(folder):
     finer = np.zeros((11, *LESION.shape[1:]), np.uint8)
     finer[::2] = LESION
     spacing = (0.75, 0.75, 1.25)
-    assert boxes(folder, label_map(finer, spacing=spacing)).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, label_map(finer, spacing=spacing))) == EXPECTED
     finer[3] = finer[2]
     with pytest.raises(InputError, match="in 1 of them the series has no slice, first in plane 3"):
         boxes(folder, label_map(finer, spacing=spacing))
@@ -207,7 +207,7 @@ def test_a_part_of_the_image_is_enough(folder, form, axes):
     """Planes 1 to 3, rows 2 to 11, columns 3 to 13: first pixel at -10 + 3 * 0.75 and so on."""
     part = label_map(LESION[1:4, 2:12, 3:14], origin=(-7.75, -10.5, 2.5))
     found = boxes(folder, sitk.DICOMOrient(part, axes), f"roi{form}")
-    assert found.to_numpy().tolist() == EXPECTED
+    assert rows(found) == EXPECTED
 
 
 @pytest.mark.parametrize("space", ["right-anterior-superior", "left-posterior-superior"])
@@ -222,7 +222,7 @@ def test_nrrd_says_which_way_its_axes_run(folder, space):
     )
     path = folder.parent / "roi.nrrd"
     path.write_bytes(header.encode() + LESION.tobytes())
-    assert roi.from_nifti(path, opened(folder)).to_numpy().tolist() == EXPECTED
+    assert rows(roi.from_nifti(path, opened(folder))) == EXPECTED
 
 
 OTHER = mask(s2=(4, 12, 6, 14)).astype(np.uint8)
@@ -258,7 +258,7 @@ def test_slicer_says_which_label_is_the_lesion(folder):
     """The liver fills all that is not lesion."""
     labels = np.where(LESION, 2, 1).astype(np.uint8)
     path = slicer(folder, labels, ("Liver", 0, 1), ("Tumor", 0, 2))
-    assert roi.from_nifti(path, opened(folder)).to_numpy().tolist() == EXPECTED
+    assert rows(roi.from_nifti(path, opened(folder))) == EXPECTED
 
 
 @pytest.mark.parametrize("old", [False, True])
@@ -268,7 +268,7 @@ def test_slicer_keeps_overlapping_segments_in_layers(folder, old):
     segments = [("Liver", 0, 1), ("lesion 1", 1, 1), ("lesion 2", 2, 1)]
     found = roi.from_nifti(slicer(folder, layers, *segments, old=old), opened(folder))
     second = [uid(1, 3), 2, 4, 12, 6, 14, "nifti"]
-    assert found.to_numpy().tolist() == [*EXPECTED, second]
+    assert rows(found) == [*EXPECTED, second]
 
 
 def test_slicers_file_without_a_lesion_is_refused(folder):
@@ -292,7 +292,7 @@ def test_itk_snap_says_beside_the_map_which_label_is_the_lesion(folder, form):
         '    2     0  255    0      0.5  1  1    "HCC 1"\n'
     )
     labels = np.where(LESION, 2, 1).astype(np.uint8)
-    assert boxes(folder, label_map(labels)).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(folder, label_map(labels))) == EXPECTED
     with pytest.raises(InputError, match=r"no label named lesion.*it has Liver, label 3"):
         boxes(folder, label_map(np.where(LESION, 3, 1).astype(np.uint8)))
 

@@ -10,7 +10,7 @@ from dicom_files import store, uid, write_series
 from test_enhanced_ct import write_enhanced
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import landmarks, quality
+from hcc_utils.imaging import landmarks, quality, scans
 from hcc_utils.imaging.study_slices import study_slices
 
 SIDE = 64
@@ -43,9 +43,8 @@ def found_of(folder, boxes, *, change=tissue, diameter_mm=15.0, **series):
 
 def judged(folder, boxes, *, hounsfield=NO_LANDMARKS, **more):
     """The rows of qc.csv, by rule."""
-    study, found, patients = found_of(folder, boxes, **more)
-    scanned = quality.scans(study, found, patients)
-    return quality.quality(found, scanned, patients, hounsfield).set_index("rule")
+    _, found, patients = found_of(folder, boxes, **more)
+    return quality.quality(found, patients, hounsfield).set_index("rule")
 
 
 SOUND = [(2, 20, 39, 20, 39), (3, 20, 39, 20, 39)]
@@ -95,11 +94,11 @@ def test_noise_ignores_edges_and_air(noise):
     """Half of the slice is air, and a bright vessel crosses it."""
     hu = np.random.default_rng(3).normal(110, noise, (200, 200))
     hu[100:], hu[40:44] = -1000, 260
-    assert quality.noise_hu(hu) == pytest.approx(noise, abs=0.1 * noise + 0.5)
+    assert scans.noise_hu(hu) == pytest.approx(noise, abs=0.1 * noise + 0.5)
 
 
 def test_without_soft_tissue_there_is_no_noise_to_measure():
-    assert np.isnan(quality.noise_hu(np.full((50, 50), -1000.0)))
+    assert np.isnan(scans.noise_hu(np.full((50, 50), -1000.0)))
 
 
 @pytest.mark.parametrize(
@@ -216,8 +215,7 @@ def test_who_has_no_slices_is_refused_by_the_problems_rule(tmp_path):
     study, found, patients = found_of(tmp_path, SOUND)
     patients = pd.concat([patients.assign(patient_id="a0"), patients], ignore_index=True)
     found = study_slices(study, patients, margin_pixels=5, size=32)
-    scanned = quality.scans(study, found, patients)
-    table = quality.quality(found, scanned, patients, NO_LANDMARKS)
+    table = quality.quality(found, patients, NO_LANDMARKS)
     assert table.iloc[0][["patient_id", "status"]].tolist() == ["a0", "refuse"]
     assert table.iloc[0]["rule"] == found.problems["rule"].item()
     assert table["centre"].eq("a").all()
@@ -227,8 +225,7 @@ def test_nobody_with_slices_gives_an_empty_table(tmp_path):
     study, found, patients = found_of(tmp_path, SOUND)
     nobody = patients[:0]
     found = study_slices(study, nobody, margin_pixels=5, size=32)
-    scanned = quality.scans(study, found, nobody)
-    table = quality.quality(found, scanned, nobody, NO_LANDMARKS)
+    table = quality.quality(found, nobody, NO_LANDMARKS)
     assert table.empty
     assert list(table.columns) == list(quality.COLUMNS)
     assert quality.counts(table).empty
@@ -238,8 +235,8 @@ def test_frames_of_an_enhanced_ct_are_found_by_their_place(tmp_path):
     """Frames lie in the order 5, 0, 4, 1, 3, 2: the first frame is the series' last slice."""
     write_enhanced(tmp_path / "a" / "dicom" / "a1" / "ct", (5, 0, 4, 1, 3, 2))
     boxes = [(f"{uid(1, 1)}#{frame}", 8, 12, 6, 10) for frame in (1, 3)]
-    study, found, patients = found_of(tmp_path, boxes, change=None)
-    row = quality.scans(study, found, patients).iloc[0]
+    _, found, _ = found_of(tmp_path, boxes, change=None)
+    row = found.scans.iloc[0]
     assert row["lesion_at_series_end"] == 1
     assert row[["kvp", "kernel", "slice_spacing_mm"]].tolist() == [120, "B30f", 2.5]
 
@@ -256,8 +253,8 @@ def test_counts_name_no_patient():
 def test_exposure_is_current_times_time_where_both_are_told(tmp_path):
     """320 mA for 500 ms are 160 mAs, whatever Exposure says (units differ between scanners)."""
     change = changed(XRayTubeCurrent=320, ExposureTime=500, Exposure=3519)
-    study, found, patients = found_of(tmp_path, SOUND, change=change)
-    assert quality.scans(study, found, patients)["exposure_mas"].item() == 160
+    _, found, _ = found_of(tmp_path, SOUND, change=change)
+    assert found.scans["exposure_mas"].item() == 160
 
 
 @pytest.mark.parametrize(
@@ -267,31 +264,31 @@ def test_exposure_is_current_times_time_where_both_are_told(tmp_path):
 )
 def test_the_delay_after_contrast(tmp_path, start, scan, delay_s):
     change = changed(ContrastBolusStartTime=start, AcquisitionTime=scan)
-    study, found, patients = found_of(tmp_path, SOUND, change=change)
-    said = quality.scans(study, found, patients)["delay_s"].item()
+    _, found, _ = found_of(tmp_path, SOUND, change=change)
+    said = found.scans["delay_s"].item()
     assert said == pytest.approx(delay_s, nan_ok=True)
+
+
+PATIENTS = pd.DataFrame({"patient_id": ["P1", "P2", "P3", "P4"], "centre": ["a", "a", "a", "b"]})
 
 
 def scanned(**columns):
     """Three patients of one hospital and one of another."""
-    plain = dict.fromkeys(quality.SCAN_COLUMNS, np.nan) | dict.fromkeys(
+    plain = dict.fromkeys(scans.COLUMNS, np.nan) | dict.fromkeys(
         ("manufacturer", "model", "kernel", "contrast_agent"), ""
     )
-    table = pd.DataFrame([plain] * 4).assign(
-        patient_id=["P1", "P2", "P3", "P4"], centre=["a", "a", "a", "b"]
-    )
+    table = pd.DataFrame([plain] * 4).assign(patient_id=PATIENTS["patient_id"])
     return table.assign(**columns)
 
 
 def test_settings_are_counted_by_hospital_and_numbers_ranged():
-    table = quality.scanner_table_by_centre(
-        scanned(
-            manufacturer="North",
-            model=["64", "64", "16", "8"],
-            kvp=[120.0, 120.0, 100.0, 120.0],
-            exposure_mas=[210.0, np.nan, 180.5, np.nan],
-        )
+    scans_of_two = scanned(
+        manufacturer="North",
+        model=["64", "64", "16", "8"],
+        kvp=[120.0, 120.0, 100.0, 120.0],
+        exposure_mas=[210.0, np.nan, 180.5, np.nan],
     )
+    table = quality.scanner_table(scans_of_two, PATIENTS)
     assert table.loc["Patients"].tolist() == ["3", "1"]
     assert table.loc["Scanner"].tolist() == ["North 64 (2), North 16 (1)", "North 8 (1)"]
     assert table.loc["Tube voltage, kVp"].tolist() == ["120 (2), 100 (1)", "120 (1)"]
@@ -302,7 +299,7 @@ def test_settings_are_counted_by_hospital_and_numbers_ranged():
 
 
 def test_the_table_of_scanners_names_no_patient():
-    table = quality.scanner_table_by_centre(scanned())
+    table = quality.scanner_table(scanned(), PATIENTS)
     assert "P1" not in table.to_csv()
 
 
@@ -313,6 +310,6 @@ def test_limits_of_tissues_are_those_of_the_landmarks():
 
 
 def test_a_missing_column_is_named(tmp_path):
-    study, found, patients = found_of(tmp_path, SOUND)
+    _, found, patients = found_of(tmp_path, SOUND)
     with pytest.raises(InputError, match="centre"):
-        quality.scans(study, found, patients.drop(columns="centre"))
+        quality.quality(found, patients.drop(columns="centre"), NO_LANDMARKS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from dicom_files import COLUMNS, ROWS, mask, store, truth_hu, uid, write_seg, write_series
+from dicom_files import COLUMNS, ROWS, mask, rows, store, truth_hu, uid, write_seg, write_series
 from test_series import opened, second_acquisition, tilted
 
 from hcc_utils.checks import InputError
@@ -15,7 +15,8 @@ from hcc_utils.imaging import roi, slices
 def box(number, row_min, row_max, column_min, column_max, lesion=1):
     """One row of an ROI on slice `number`."""
     edges = (row_min, row_max, column_min, column_max)
-    return pd.DataFrame([[uid(1, number + 1), lesion, *edges, "boxes"]], columns=roi.COLUMNS)
+    row = [uid(1, number + 1), lesion, *edges, "boxes", np.nan]
+    return pd.DataFrame([row], columns=roi.COLUMNS)
 
 
 def write_image(hu):
@@ -93,7 +94,7 @@ def test_table_tells_where_each_slice_came_from(tmp_path):
     boxes = pd.concat([box(2, 1, 2, 3, 4, lesion=2), box(1, 5, 6, 7, 8), box(4, 5, 6, 7, 9)])
     cut = slices.lesion_slices(found, boxes, margin_pixels=0, size=2)
     assert list(cut.table.columns) == list(slices.COLUMNS)
-    assert cut.table.to_numpy().tolist() == [
+    assert rows(cut.table) == [
         ["P1", 1, uid(1), uid(1, 5), 1, 2.5, 0.75, 5, 6, 7, 9, "boxes"],
         ["P1", 1, uid(1), uid(1, 2), 1, 10, 0.75, 5, 6, 7, 8, "boxes"],
         ["P1", 2, uid(1), uid(1, 3), 1, 7.5, 0.75, 1, 2, 3, 4, "boxes"],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pydicom
 import pytest
-from dicom_files import PLANES, rectangle, uid, write_rtstruct, write_series
+from dicom_files import PLANES, rectangle, rows, uid, write_rtstruct, write_series
 from pydicom.dataset import Dataset
 from test_series import opened
 
@@ -36,7 +36,7 @@ def test_boxes_are_where_the_contours_are(tmp_path, plane):
     found = boxes(tmp_path, folder, {"Lesion": LESION})
     order = -1 if plane == "descending" else 1
     assert list(found.columns) == list(roi.COLUMNS)
-    assert found.to_numpy().tolist() == EXPECTED[::order]
+    assert rows(found) == EXPECTED[::order]
 
 
 def test_a_contour_of_many_corners(tmp_path, folder):
@@ -60,7 +60,7 @@ def as_xor(dataset):
 
 def test_contours_may_be_declared_xor(tmp_path, folder):
     found = boxes(tmp_path, folder, {"Lesion": LESION}, as_xor)
-    assert found.to_numpy().tolist() == EXPECTED
+    assert rows(found) == EXPECTED
 
 
 def test_lesions_are_told_by_name_and_numbered_by_roi(tmp_path, folder):
@@ -74,7 +74,7 @@ def test_lesions_are_told_by_name_and_numbered_by_roi(tmp_path, folder):
 
 
 def test_order_is_along_the_normal(tmp_path, folder):
-    assert boxes(tmp_path, folder, {"Lesion": LESION[::-1]}).to_numpy().tolist() == EXPECTED
+    assert rows(boxes(tmp_path, folder, {"Lesion": LESION[::-1]})) == EXPECTED
 
 
 def contours(dataset):
@@ -94,7 +94,7 @@ def nameless(dataset, off_mm=0.0):
 def test_contours_that_name_no_image_are_placed_by_position(tmp_path, folder, off_mm):
     """And their boxes say so."""
     found = boxes(tmp_path, folder, {"Lesion": LESION}, lambda d: nameless(d, off_mm))
-    assert found.drop(columns="roi_source").to_numpy().tolist() == [row[:-1] for row in EXPECTED]
+    assert rows(found.drop(columns="roi_source")) == [row[:-1] for row in EXPECTED]
     assert set(found["roi_source"]) == {"rtstruct_by_position"}
 
 
@@ -138,7 +138,7 @@ def test_a_missing_slice_matters_where_the_lesion_is(tmp_path):
     folder = write_series(tmp_path / "P1")
     path = write_rtstruct(tmp_path / "roi.dcm", folder, {"Lesion": LESION})
     (folder / "1-05.dcm").unlink()
-    assert roi.from_rtstruct(path, opened(folder)).to_numpy().tolist() == EXPECTED
+    assert rows(roi.from_rtstruct(path, opened(folder))) == EXPECTED
     (folder / "1-03.dcm").unlink()
     (folder / "1-02.dcm").unlink()
     with pytest.raises(

@@ -9,14 +9,16 @@ from dicom_files import mask, write_seg, write_series
 from test_series import opened
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import roi, segmentations, target
+from hcc_utils.imaging import marks, roi, slices, target
+
+CROSS = mask(s2=(10, 10, 4, 12)) | mask(s2=(8, 12, 8, 8))
 
 
 def boxes(*sizes, spacing_mm=1.0):
     """Rows of slices.csv: (patient, lesion, height, width) in pixels, one a slice."""
     rows = [(p, lesion, 10, 9 + high, 20, 19 + wide) for p, lesion, high, wide in sizes]
     return pd.DataFrame(rows, columns=["patient_id", "lesion", *roi.EDGES]).assign(
-        pixel_spacing_mm=spacing_mm
+        pixel_spacing_mm=spacing_mm, longest_mm=np.nan
     )
 
 
@@ -108,26 +110,32 @@ def test_a_row_of_pixels_is_as_long_as_its_edges():
     """4 pixels of 0.5 mm in a row: 2 mm; 4 in a column with 2 mm between rows: 8 mm."""
     one = np.zeros((6, 6), bool)
     one[2, 1:5] = True
-    assert target.longest_mm(one, (0.5, 0.5)) == pytest.approx(2.0)
-    assert target.longest_mm(one.T, (2.0, 0.5)) == pytest.approx(8.0)
+    assert marks.longest_mm(one, (0.5, 0.5)) == pytest.approx(2.0)
+    assert marks.longest_mm(one.T, (2.0, 0.5)) == pytest.approx(8.0)
 
 
 def test_nothing_marked_has_no_length():
-    assert target.longest_mm(np.zeros((6, 6), bool), (1.0, 1.0)) == 0
+    assert marks.longest_mm(np.zeros((6, 6), bool), (1.0, 1.0)) == 0
 
 
 def test_a_disc_is_as_long_as_its_diameter():
     """A radius of 20.5 pixels of 0.5 mm: 20.5 mm, to one pixel."""
     rows, columns = np.mgrid[-30:31, -30:31]
     disc = np.hypot(rows, columns) <= 20.5
-    assert target.longest_mm(disc, (0.5, 0.5)) == pytest.approx(20.5, abs=0.5)
+    assert marks.longest_mm(disc, (0.5, 0.5)) == pytest.approx(20.5, abs=0.5)
+
+
+def test_without_spacing_an_outline_has_no_length():
+    assert np.isnan(marks.longest_mm(np.ones((2, 2), bool), None))
 
 
 def test_an_outline_measures_what_its_box_only_bounds(tmp_path):
     """A cross of 5 rows and 9 columns of 0.75 mm: 6.75 mm long; its box allows up to 7.7."""
     folder = write_series(tmp_path / "P1")
-    seg = write_seg(tmp_path / "P1.dcm", folder, {"Lesion": mask(s2=(8, 12, 4, 12))})
-    found = opened(folder)
-    row = target.measured_lengths("P1", segmentations.marked(seg, found), found).iloc[0]
-    assert row[["patient_id", "lesion", "n_slices"]].tolist() == ["P1", 1, 1]
+    seg = write_seg(tmp_path / "P1.dcm", folder, {"Lesion": CROSS})
+    table = slices.lesion_slices(opened(folder), roi.from_seg(seg, opened(folder))).table
+    (row,) = target.lesion_lengths(table).to_dict("records")
+    assert (row["patient_id"], row["lesion"], row["n_slices"]) == ("P1", 1, 1)
     assert row["least_mm"] == row["most_mm"] == pytest.approx(6.75)
+    (bounds,) = target.lesion_lengths(table.assign(longest_mm=np.nan)).to_dict("records")
+    assert bounds["most_mm"] == pytest.approx(0.75 * np.hypot(5, 9))

@@ -17,6 +17,7 @@ from hcc_utils.imaging.series import Series
 
 SAME_PLACE_MM = 0.1
 SAME_DIRECTION = 1e-3
+_STEP_DEGREES = 3  # a diameter between two directions is at most 0.04 % longer
 
 Mask = npt.NDArray[np.bool_]
 
@@ -152,6 +153,38 @@ def slices(path: Path, references: Sequence[Reference], series: Series) -> list[
             )
     series.require(uid for (uid,) in found)
     return [uid for (uid,) in found]
+
+
+def longest_mm(mask: Mask, spacing_mm: tuple[float, ...] | None) -> float:
+    """
+    The longest diameter of what is marked on a slice.
+
+    Parameters
+    ----------
+    mask : numpy.ndarray of bool, shape (rows, columns)
+        True where marked.
+    spacing_mm : tuple of float or None
+        Between rows and between columns.
+
+    Returns
+    -------
+    float
+        In mm, each pixel counted with its width; 0 where nothing is marked, NaN where the spacing
+        is not known.
+    """
+    if spacing_mm is None:
+        return float("nan")
+    marked = np.flatnonzero(mask.any(axis=1))
+    if not len(marked):
+        return 0.0
+    # the ends of a diameter are ends of rows
+    first, last = mask[marked].argmax(axis=1), mask[marked, ::-1].argmax(axis=1)
+    rows, columns = np.tile(marked, 2), np.append(first, mask.shape[1] - 1 - last)
+    angles = np.deg2rad(np.arange(0, 180, _STEP_DEGREES))
+    down, right = np.sin(angles) * spacing_mm[0], np.cos(angles) * spacing_mm[1]
+    along: npt.NDArray[np.float64] = np.outer(down, rows) + np.outer(right, columns)
+    # each pixel counts as an ellipse that touches its four edges
+    return float((np.ptp(along, axis=1) + np.hypot(down, right)).max())
 
 
 def lesions(path: Path, names: Mapping[int, str], what: str) -> dict[int, int]:

@@ -1,21 +1,22 @@
-"""A centre's patients, from their folders to their lesions' slices; nobody stops the others."""
+"""Patients, from their folders to their target lesions' slices; nobody stops the others."""
 
 from __future__ import annotations
 
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import IO, Any
 
-import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import parallel, roi, rules, slices
+from hcc_utils.imaging import parallel, roi, scans, series_choice, slices, target
 from hcc_utils.imaging import series as ct
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.slices import Pixels
 from hcc_utils.study import folders
+from hcc_utils.study.manifest import SeriesRule
 
 PROBLEMS: tuple[str, ...] = ("patient_id", "rule", "message", "file")
 _FEW_PATIENTS = 10
@@ -23,11 +24,31 @@ _FEW_PATIENTS = 10
 
 @dataclass(frozen=True)
 class CohortSlices:
-    """A centre's slices. `pixels_hu` has one picture for each row of `table`."""
+    """
+    The slices of many patients' target lesions, and all that was seen on the way to them.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        The columns of slices.csv, of the target lesions alone.
+    pixels_hu : numpy.ndarray of int16, shape (n_slices, size, size)
+        One picture for each row of `table`; kept in a temporary file, so that memory does not grow
+        with the cohort.
+    inventory : pandas.DataFrame
+        Every series of these patients.
+    lesions : pandas.DataFrame
+        One row a patient and lesion, as `target.lesion_lengths` gives it.
+    scans : pandas.DataFrame
+        One row a patient with slices, as `scans.scan` gives it.
+    problems : pandas.DataFrame
+        One row a patient without slices: ``patient_id``, ``rule``, ``message``, ``file``.
+    """
 
     table: pd.DataFrame
     pixels_hu: Pixels
     inventory: pd.DataFrame
+    lesions: pd.DataFrame
+    scans: pd.DataFrame
     problems: pd.DataFrame
 
 
@@ -39,17 +60,20 @@ class _Task:
     folders: tuple[Path, ...]
     roi_source: str
     roi_path: Path
-    chosen: str | None
-    margin_pixels: int
+    named_series: str | None
+    series_rule: SeriesRule | None
     size: int
+    margin: Mapping[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Prepared:
-    """One patient's result: slices, or the problem that prevented them."""
+    """One patient's result: the target lesion's slices, or the problem that prevented them."""
 
     inventory: pd.DataFrame | None = None
     slices: slices.LesionSlices | None = None
+    lesions: pd.DataFrame | None = None
+    scan: dict[str, Any] | None = None
     problem: tuple[str, str, str, str] | None = None
 
 
@@ -59,14 +83,15 @@ def cohort_slices(
     roi_source: str,
     roi_path: Path | str,
     *,
-    chosen_series: Mapping[str, str],
-    margin_pixels: int = 5,
+    chosen_series: Mapping[str, str] | None = None,
+    series_rule: SeriesRule | None = None,
     size: int = 128,
     workers: int | None = None,
     progress: parallel.Progress | None = None,
+    **margin: Any,
 ) -> CohortSlices:
     """
-    The lesion slices of a centre's patients, and what kept the others from having any.
+    The target lesions' slices of a hospital's patients, and what kept the others from having any.
 
     Parameters
     ----------
@@ -81,24 +106,23 @@ def cohort_slices(
         .nrrd, .mha); "boxes": it is a table.
     roi_path : pathlib.Path or str
         Where the ROIs are.
-    chosen_series : mapping of str to str
-        SeriesInstanceUID by patient, needed where a patient has several usable CT series.
-    margin_pixels : int, default 5
-        How far boxes are widened, in the CT's own pixels.
+    chosen_series : mapping of str to str, optional
+        SeriesInstanceUID by patient, where somebody chose one.
+    series_rule : SeriesRule, optional
+        How the series of the others is told (`series_choice.chosen`).
     size : int, default 128
         Rows and columns of a slice.
     workers : int, optional
         Processes; by default two, and one for few patients: a process needs a second to start.
     progress : callable, optional
         Called with (done, total) after each patient.
+    **margin
+        As `slices.lesion_slices` takes it.
 
     Returns
     -------
     CohortSlices
-        ``.table`` (columns of slices.csv), ``.pixels_hu`` (int16, shape (n_slices, size, size);
-        kept in a temporary file, so that memory does not grow with the cohort), ``.inventory``
-        (every series of these patients), ``.problems`` (one row for each patient without
-        slices: ``patient_id``, ``rule``, ``message``, ``file``).
+        Every patient, with slices or with a problem.
 
     Raises
     ------
@@ -117,31 +141,37 @@ def cohort_slices(
             folders=found.get(patient_id, (Path(dicom_root) / patient_id,)),
             roi_source=roi_source,
             roi_path=Path(roi_path),
-            chosen=chosen_series.get(patient_id),
-            margin_pixels=margin_pixels,
+            named_series=(chosen_series or {}).get(patient_id),
+            series_rule=series_rule,
             size=size,
+            margin=margin,
         )
         for patient_id in patient_ids
     ]
-    tables, inventories, problems = [], [], []
     with tempfile.TemporaryFile() as spool:
-        for one in parallel.in_order(_prepared, tasks, workers=workers, progress=progress):
-            if one.inventory is not None:
-                inventories.append(one.inventory)
-            if one.slices is not None:
-                tables.append(one.slices.table)
-                spool.write(one.slices.pixels_hu.tobytes())
-            if one.problem is not None:
-                problems.append(one.problem)
-        spool.flush()
-        table = ct.joined(tables, slices.COLUMNS)
-        shape = (len(table), size, size)
-        pixels = np.memmap(spool, np.int16, "r+", 0, shape) if len(table) else np.empty(shape)
+        done = parallel.in_order(_prepared, tasks, workers=workers, progress=progress)
+        kept = [_without_pixels(one, spool) for one in done]
+        return _together(kept, slices.mapped(spool, size))
+
+
+def _without_pixels(one: _Prepared, spool: IO[bytes]) -> _Prepared:
+    """The same result, its pixels written to a file: memory does not grow with the cohort."""
+    if one.slices is None:
+        return one
+    spool.write(one.slices.pixels_hu.tobytes())
+    empty = one.slices.pixels_hu[:0].copy()
+    return replace(one, slices=slices.LesionSlices(one.slices.table, empty))
+
+
+def _together(kept: Sequence[_Prepared], pixels_hu: Pixels) -> CohortSlices:
+    """All results, one below the other."""
     return CohortSlices(
-        table=table,
-        pixels_hu=pixels.astype(np.int16, copy=False),
-        inventory=ct.joined(inventories, ct.COLUMNS),
-        problems=pd.DataFrame(problems, columns=list(PROBLEMS)),
+        table=ct.joined([one.slices.table for one in kept if one.slices], slices.COLUMNS),
+        pixels_hu=pixels_hu,
+        inventory=ct.joined([o.inventory for o in kept if o.inventory is not None], ct.COLUMNS),
+        lesions=ct.joined([o.lesions for o in kept if o.lesions is not None], target.LENGTHS),
+        scans=pd.DataFrame([one.scan for one in kept if one.scan], columns=list(scans.COLUMNS)),
+        problems=pd.DataFrame([o.problem for o in kept if o.problem], columns=list(PROBLEMS)),
     )
 
 
@@ -151,8 +181,12 @@ def _prepared(task: _Task) -> _Prepared:
     try:
         folder = ct.folder(*task.folders, patient_id=task.patient_id)
         inventory = folder.inventory
-        series = folder.open(task.chosen or _only_candidate(folder, task))
-        cut = slices.lesion_slices(series, _boxes(task, series), task.margin_pixels, task.size)
+        series = _series(task, folder)
+        boxes = _boxes(task, series)
+        cut = slices.lesion_slices(series, boxes, size=task.size, **task.margin)
+        lesions = target.lesion_lengths(cut.table)
+        cut = _of_target(cut, lesions)
+        scan = scans.scan(series, cut.table)
     except ImagingError as error:
         problem = (task.patient_id, error.rule, str(error), error.file)
     except checks.InputError as error:
@@ -161,8 +195,17 @@ def _prepared(task: _Task) -> _Prepared:
         said = f"{task.patient_id}: {type(error).__name__}: {error}. Please report this."
         problem = (task.patient_id, "unexpected_error", said, str(task.folders[0]))
     else:
-        return _Prepared(inventory=inventory, slices=cut)
+        return _Prepared(inventory=inventory, slices=cut, lesions=lesions, scan=scan)
     return _Prepared(inventory=inventory, problem=problem)
+
+
+def _series(task: _Task, folder: ct.Folder) -> ct.Series:
+    """The series that is meant."""
+
+    def drawn_on(series: ct.Series) -> bool:
+        return roi.drawn_on(series, _roi_file(task), task.roi_source)
+
+    return series_choice.chosen(folder, drawn_on, named=task.named_series, rule=task.series_rule)
 
 
 def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
@@ -182,34 +225,7 @@ def _roi_file(task: _Task) -> Path:
     return roi.file_of(task.roi_path, task.patient_id, task.roi_source)
 
 
-def _only_candidate(folder: ct.Folder, task: _Task) -> str:
-    """The one usable series; several or none are a problem, never a guess."""
-    usable = folder.usable
-    if len(usable) == 1:
-        return usable[0]
-    if usable:
-        raise ImagingError("several_series", _which(folder, usable, task), folder.paths[0])
-    rows = folder.inventory[folder.inventory["series_instance_uid"] != ""]
-    if len(rows) == 1 and not rules.is_no_ct(rows["rules"].iloc[0].split()):
-        folder.open(rows["series_instance_uid"].iloc[0])  # says what is wrong with it
-    said = [f"{row.series_instance_uid}: {row.rules}" for row in rows.itertuples()]
-    said += (folder.packed + folder.unreadable)[:1]
-    raise ImagingError(
-        "no_usable_series",
-        f"{folder.patient_id}: {folder.where} holds no usable CT series "
-        f"({'; '.join(said) or 'no DICOM file at all'}). Put the portal-venous CT there; where it "
-        "was downloaded, download it again.",
-        folder.paths[0],
-    )
-
-
-def _which(folder: ct.Folder, usable: Sequence[str], task: _Task) -> str:
-    """The message for several usable series, with the lines that would settle it."""
-    file = _roi_file(task)
-    drawn_on = [u for u in usable if roi.drawn_on(folder.open(u), file, task.roi_source)]
-    lines = " or ".join(f'series: {{{folder.patient_id}: "{uid}"}}' for uid in drawn_on or usable)
-    why = " (the ROI was drawn on it)" if len(drawn_on) == 1 else ""
-    return (
-        f"{folder.patient_id}: {len(usable)} CT series could be meant. "
-        f"Add to the centre in the manifest: {lines}{why}."
-    )
+def _of_target(cut: slices.LesionSlices, lesions: pd.DataFrame) -> slices.LesionSlices:
+    """The slices of the target lesion alone."""
+    own = target.on_target(cut.table, target.target_lesion(lesions))
+    return slices.LesionSlices(own.reset_index(drop=True), cut.pixels_hu[own.index])

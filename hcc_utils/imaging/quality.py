@@ -3,26 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-import pydicom
-from pydicom.config import disable_value_validation
-from scipy import ndimage
 
 from hcc_utils import checks
-from hcc_utils.imaging import landmarks, parallel, rules, target
-from hcc_utils.imaging import series as ct
-from hcc_utils.imaging.headers import number
+from hcc_utils.imaging import landmarks, rules, target
 from hcc_utils.imaging.preprocessing import CohortSlices
-from hcc_utils.imaging.roi import EDGES
+from hcc_utils.imaging.series import LOWEST_HU
 from hcc_utils.imaging.slices import Pixels
-from hcc_utils.study import folders
-from hcc_utils.study.manifest import Manifest
 
 COLUMNS: tuple[str, ...] = (
     "patient_id",
@@ -34,23 +24,6 @@ COLUMNS: tuple[str, ...] = (
     "meaning",
 )
 STATUSES: tuple[str, ...] = ("pass", "warn", "refuse", "not measurable")
-SCAN_COLUMNS: tuple[str, ...] = (
-    "patient_id",
-    "centre",
-    "manufacturer",
-    "model",
-    "kvp",
-    "exposure_mas",
-    "slice_thickness_mm",
-    "slice_spacing_mm",
-    "pixel_spacing_mm",
-    "kernel",
-    "contrast_agent",
-    "delay_s",
-    "noise_hu",
-    "lesion_at_image_edge",
-    "lesion_at_series_end",
-)
 NOT_RECORDED = "not recorded"
 
 
@@ -103,96 +76,9 @@ LIMITS: dict[str, Limits] = {
 
 _AIR_HU = -300.0  # between fat and lung
 _METAL_HU = 3000.0
-_SOFT_HU = (-50.0, 250.0)  # what noise makes of enhanced soft tissue, whose mean is 0 to 200
-_PATCH = 2 * landmarks.REACH_PIXELS + 1
-_DAY_S = 86400.0
-
-_TAGS = [
-    *("Manufacturer", "ManufacturerModelName", "XRayTubeCurrent", "ExposureTime", "Exposure"),
-    *("ExposureInuAs", "SliceThickness", "ContrastBolusAgent", "ContrastBolusStartTime"),
-    "AcquisitionTime",
-]
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Task:
-    """All that another process needs to look at one patient."""
-
-    patient_id: str
-    centre: str
-    folders: tuple[Path, ...]
-    boxes: pd.DataFrame
-    middle: tuple[str, int]
-
-
-def scans(study: Manifest, found: CohortSlices, patients: pd.DataFrame) -> pd.DataFrame:
-    """
-    How each patient with slices was scanned, by headers and one slice of the lesion.
-
-    Parameters
-    ----------
-    study : Manifest
-        Names each hospital's DICOM folder.
-    found : CohortSlices
-        As `study_slices.study_slices` gives it.
-    patients : pandas.DataFrame
-        One row a patient: ``patient_id``, ``centre``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a patient, with `SCAN_COLUMNS`, from the header of the target lesion's middle
-        slice. ``exposure_mas`` is tube current times exposure time where both are told (some
-        scanners write another unit into Exposure), else Exposure. ``delay_s`` is the time from
-        the start of the contrast to the acquisition. ``noise_hu`` is `noise_hu` of the whole
-        slice. The last two columns count slices. Text is "" and a number NaN where it is not
-        recorded.
-
-    Raises
-    ------
-    InputError
-        If a column is missing, or a file has changed since the slices were cut.
-    """
-    checks.columns(patients, ["patient_id", "centre"], name="patients")
-    tasks = list(_tasks(study, found.table, patients))
-    done = parallel.in_order(_scan, tasks, workers=1 if len(tasks) < 10 else 2)
-    return pd.DataFrame(list(done), columns=list(SCAN_COLUMNS))
-
-
-def noise_hu(hu: npt.NDArray[np.floating]) -> float:
-    """
-    The noise of a slice, without any outline.
-
-    The most frequent standard deviation within patches of 9 x 9 pixels that show soft tissue and
-    nothing else; edges and vessels only make the rarer, greater ones. After Christianson et al.
-    (2015), AJR 205:W93-W99, with a wider range of Hounsfield units for the enhanced liver.
-
-    Parameters
-    ----------
-    hu : numpy.ndarray, shape (rows, columns)
-        A whole slice in Hounsfield units.
-
-    Returns
-    -------
-    float
-        In HU, the middle of a bin of 1 HU; NaN where no patch is soft tissue.
-    """
-    wide = hu.astype(np.float64)
-    mean = ndimage.uniform_filter(wide, _PATCH)
-    variance = ndimage.uniform_filter(wide * wide, _PATCH) - mean * mean
-    low, high = (_SOFT_HU[0] - 50, _SOFT_HU[1] + 50)
-    soft = (mean > _SOFT_HU[0]) & (mean < _SOFT_HU[1])
-    soft &= ndimage.minimum_filter(wide, _PATCH) > low
-    soft &= ndimage.maximum_filter(wide, _PATCH) < high
-    if not soft.any():
-        return float("nan")
-    spread = np.sqrt(np.maximum(variance[soft], 0))
-    return float(np.bincount(spread.astype(int)).argmax()) + 0.5
-
-
-def quality(
-    found: CohortSlices, scanned: pd.DataFrame, patients: pd.DataFrame, hounsfield: pd.DataFrame
-) -> pd.DataFrame:
+def quality(found: CohortSlices, patients: pd.DataFrame, hounsfield: pd.DataFrame) -> pd.DataFrame:
     """
     What each rule says of each patient's images: the table qc.csv.
 
@@ -200,8 +86,6 @@ def quality(
     ----------
     found : CohortSlices
         As `study_slices.study_slices` gives it.
-    scanned : pandas.DataFrame
-        As `scans` gives it.
     patients : pandas.DataFrame
         One row a patient: ``patient_id``, ``centre`` and, where it was recorded, ``diameter_mm``.
     hounsfield : pandas.DataFrame
@@ -223,13 +107,13 @@ def quality(
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
     centre = dict(zip(patients["patient_id"], patients["centre"], strict=True))
-    values = _values(found, scanned, hounsfield)
+    values = _values(found, hounsfield)
     rows = [
         (patient_id, rule, *_judged(value, LIMITS[rule]))
         for patient_id, own in values.iterrows()
         for rule, value in own.items()
     ]
-    rows += list(_target_rows(found.table, patients))
+    rows += list(_target_rows(found.lesions, patients))
     rows += [
         (
             row["patient_id"],
@@ -269,14 +153,16 @@ def counts(table: pd.DataFrame) -> pd.DataFrame:
     return groups[list(STATUSES)].sum()
 
 
-def scanner_table_by_centre(scanned: pd.DataFrame) -> pd.DataFrame:
+def scanner_table(scans: pd.DataFrame, patients: pd.DataFrame) -> pd.DataFrame:
     """
     How each hospital scans, as in Supplementary Table S1 of the paper; no patient's row.
 
     Parameters
     ----------
-    scanned : pandas.DataFrame
-        As `scans` gives it.
+    scans : pandas.DataFrame
+        One row a patient, as `scans.scan` gives it.
+    patients : pandas.DataFrame
+        One row a patient: ``patient_id``, ``centre``.
 
     Returns
     -------
@@ -286,11 +172,14 @@ def scanner_table_by_centre(scanned: pd.DataFrame) -> pd.DataFrame:
         recorded"; where some do not, how many. Contrast agents are free text of the headers: read
         them before they are published.
     """
+    checks.columns(patients, ["patient_id", "centre"], name="patients")
+    scanner = (scans["manufacturer"] + " " + scans["model"]).str.strip()
+    hospitals = patients.set_index("patient_id")["centre"]
     columns = {
         str(name): [_cell(own, column) for column in _SETTINGS.values()]
-        for name, own in scanned.assign(
-            scanner=(scanned["manufacturer"] + " " + scanned["model"]).str.strip()
-        ).groupby("centre", sort=False)
+        for name, own in scans.assign(scanner=scanner).groupby(
+            scans["patient_id"].map(hospitals), sort=False
+        )
     }
     return pd.DataFrame(columns, index=pd.Index(list(_SETTINGS), name="setting"))
 
@@ -332,119 +221,9 @@ def _plain(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _tasks(study: Manifest, table: pd.DataFrame, patients: pd.DataFrame) -> Iterator[_Task]:
-    """One task for each patient with slices."""
-    targets = target.target_lesion(target.lesion_lengths(table))
-    on_target = target.on_target(table, targets)
-    middle = {
-        patient_id: _middle(own) for patient_id, own in on_target.groupby("patient_id", sort=False)
-    }
-    boxes = dict(list(table.groupby("patient_id", sort=False)))
-    for name, own in patients.groupby("centre", sort=False):
-        root = study.path(str(name), "dicom")
-        ids = [patient_id for patient_id in own["patient_id"] if patient_id in boxes]
-        there = folders.patient_folders(root) if ids and root is not None else {}
-        for patient_id in ids:
-            yield _Task(
-                patient_id=patient_id,
-                centre=str(name),
-                folders=there[patient_id],
-                boxes=boxes[patient_id],
-                middle=middle[patient_id],
-            )
-
-
-def _middle(own: pd.DataFrame) -> tuple[str, int]:
-    """The slice that the thumbnails show: its file and frame."""
-    row = own.sort_values("slice_z_mm").iloc[len(own) // 2]
-    return str(row["sop_instance_uid"]), int(row["frame_number"])
-
-
-def _scan(task: _Task) -> dict[str, Any]:
-    """One patient's row of `scans`."""
-    folder = ct.folder(*task.folders, patient_id=task.patient_id)
-    series = folder.open(task.boxes["series_instance_uid"].iloc[0])
-    # slices.csv keeps file and frame apart, where a series names a slice by both
-    place = {
-        (header.sop_instance_uid.partition("#")[0], header.frame_number): number
-        for number, header in enumerate(series.slices)
-    }
-    keys = zip(task.boxes["sop_instance_uid"], task.boxes["frame_number"], strict=True)
-    places = [place[key] for key in keys]
-    header = series.slices[place[task.middle]]
-    spacings = np.diff(rules.positions(series.slices))
-    return _settings(header.path) | {
-        "patient_id": task.patient_id,
-        "centre": task.centre,
-        "kvp": np.nan if header.kvp is None else header.kvp,
-        "kernel": header.kernel,
-        "slice_spacing_mm": float(np.median(spacings)) if len(spacings) else np.nan,
-        "pixel_spacing_mm": header.pixel_spacing_mm[0] if header.pixel_spacing_mm else np.nan,
-        "noise_hu": noise_hu(series.hu(header.sop_instance_uid)),
-        "lesion_at_image_edge": int(_at_edge(task.boxes, header.rows, header.columns).sum()),
-        "lesion_at_series_end": sum(at in (0, len(series.slices) - 1) for at in places),
-    }
-
-
-def _at_edge(boxes: pd.DataFrame, rows: int, columns: int) -> pd.Series:
-    """Which boxes touch the image's edge."""
-    row_min, row_max, column_min, column_max = (boxes[edge] for edge in EDGES)
-    low = (row_min == 0) | (column_min == 0)
-    return low | (row_max >= rows - 1) | (column_max >= columns - 1)
-
-
-def _settings(path: Path) -> dict[str, Any]:
-    """What a slice's header tells of the scanner, the tube and the contrast."""
-    with disable_value_validation():
-        dataset = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
-        return {
-            "manufacturer": _text(dataset, "Manufacturer"),
-            "model": _text(dataset, "ManufacturerModelName"),
-            "exposure_mas": _exposure_mas(dataset),
-            "slice_thickness_mm": _known(dataset, "SliceThickness"),
-            "contrast_agent": _text(dataset, "ContrastBolusAgent"),
-            "delay_s": _delay_s(dataset),
-        }
-
-
-def _text(dataset: Any, keyword: str) -> str:
-    """A value as text."""
-    value = dataset.get(keyword)
-    return "" if value is None else str(value).strip()
-
-
-def _known(dataset: Any, keyword: str) -> float:
-    """A value as a number, NaN where there is none."""
-    found = number(dataset, keyword)
-    return np.nan if found is None else found
-
-
-def _exposure_mas(dataset: Any) -> float:
-    """Tube current times time, or what Exposure says."""
-    product = _known(dataset, "XRayTubeCurrent") * _known(dataset, "ExposureTime") / 1000
-    said = (product, _known(dataset, "Exposure"), _known(dataset, "ExposureInuAs") / 1000)
-    return next((mas for mas in said if not np.isnan(mas)), np.nan)
-
-
-def _delay_s(dataset: Any) -> float:
-    """Seconds from the start of the contrast to the acquisition."""
-    start, scan = (
-        _seconds(_text(dataset, word)) for word in ("ContrastBolusStartTime", "AcquisitionTime")
-    )
-    return (scan - start) % _DAY_S
-
-
-def _seconds(time: str) -> float:
-    """Seconds since midnight of HHMMSS.ffffff; NaN where it is none."""
-    try:
-        return int(time[:2]) * 3600 + int(time[2:4]) * 60 + float(time[4:])
-    except ValueError:
-        return np.nan
-
-
-def _values(found: CohortSlices, scanned: pd.DataFrame, hounsfield: pd.DataFrame) -> pd.DataFrame:
+def _values(found: CohortSlices, hounsfield: pd.DataFrame) -> pd.DataFrame:
     """Each rule's value, one row a patient with slices and one column a rule of `LIMITS`."""
-    values = scanned.set_index("patient_id")
+    values = found.scans.set_index("patient_id")
     per_patient = found.table.reset_index(drop=True).groupby("patient_id", sort=False).indices
     for rule, measure in _IN_CROPS.items():
         values[rule] = pd.Series(
@@ -462,7 +241,7 @@ _IN_CROPS: dict[str, Callable[[Pixels], float]] = {
     "lesion_slices": len,
     "crop_median_hu": lambda hu: float(np.median(hu)),
     "air_in_crop": lambda hu: float((hu < _AIR_HU).mean()),
-    "padding_in_crop": lambda hu: float((hu <= ct.LOWEST_HU).mean()),
+    "padding_in_crop": lambda hu: float((hu <= LOWEST_HU).mean()),
     "metal_in_crop": lambda hu: float((hu > _METAL_HU).sum()),
 }
 
@@ -498,9 +277,9 @@ def _said(limits: Limits) -> str:
     return f"{limits.low:g} to {limits.high:g}"
 
 
-def _target_rows(table: pd.DataFrame, patients: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
+def _target_rows(lesions: pd.DataFrame, patients: pd.DataFrame) -> Iterator[tuple[Any, ...]]:
     """Each target lesion, and its diameter in the hospital's table."""
-    targets = target.target_lesion(target.lesion_lengths(table))
+    targets = target.target_lesion(lesions)
     for row in targets.to_dict("records"):
         limit = f"at least {target.SMALLEST_MM:g}, the longest"
         yield (

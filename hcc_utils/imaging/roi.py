@@ -19,7 +19,7 @@ from hcc_utils.study.folders import patient_folders
 SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "sr", "boxes")
 EDGES: tuple[str, ...] = ("row_min", "row_max", "column_min", "column_max")
 _MODALITIES = {"seg": "SEG", "rtstruct": "RTSTRUCT", "sr": "SR"}
-COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source")
+COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source", "longest_mm")
 
 
 def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
@@ -40,8 +40,9 @@ def from_seg(path: Path | str, series: Series) -> pd.DataFrame:
     pandas.DataFrame
         One row a slice and lesion, by lesion and along the normal: ``sop_instance_uid``,
         ``lesion`` (1, 2, ... in the order of segments), ``row_min``, ``row_max``,
-        ``column_min``, ``column_max`` (inclusive, from 0), ``roi_source``. Frames without a
-        marked pixel have none.
+        ``column_min``, ``column_max`` (inclusive, from 0), ``roi_source``, ``longest_mm`` (the
+        longest diameter of what is marked, to the pixels' outer edges; NaN where only a box is
+        known). Frames without a marked pixel have none.
 
     Raises
     ------
@@ -183,7 +184,7 @@ def from_boxes(path: Path | str, series: Series) -> pd.DataFrame:
     boxes["sop_instance_uid"] = marks.slices(path, _references(path, boxes), series)
     boxes[list(EDGES)] = edges
     boxes["lesion"] = boxes.get("lesion", 1)
-    boxes["roi_source"] = "boxes"
+    boxes["longest_mm"], boxes["roi_source"] = np.nan, "boxes"
     whole = dict.fromkeys((*EDGES, "lesion"), np.int64)
     return boxes[list(COLUMNS)].astype(whole).reset_index(drop=True)
 
@@ -272,7 +273,9 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
 def _boxes(path: Path, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
     """The box of each mark that marks anything, by lesion and along the normal."""
     rows = [
-        (uid, lesion, *_extent(mask), source) for lesion, uid, mask, source in marked if mask.any()
+        (uid, lesion, *_extent(mask), source, _longest_mm(mask, series, uid))
+        for lesion, uid, mask, source in marked
+        if mask.any()
     ]
     if not rows:
         raise ImagingError(
@@ -315,6 +318,11 @@ def _table(path: str, _changed: int) -> pd.DataFrame:
     """A centre's table of boxes, read once for all its patients."""
     table = pd.read_csv(path, dtype=str)
     return checks.columns(table, ["patient_id", "sop_instance_uid", *EDGES], name=path)
+
+
+def _longest_mm(mask: Mask, series: Series, uid: str) -> float:
+    """The longest diameter of what is marked on a slice."""
+    return marks.longest_mm(mask, series.slice(uid).pixel_spacing_mm)
 
 
 def _extent(mask: Mask) -> tuple[int, int, int, int]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.imaging import roi as rois
-from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.imaging.rules import SAME_PLACE_MM, along_normal
 from hcc_utils.imaging.series import Series
 
@@ -31,6 +32,7 @@ COLUMNS: tuple[str, ...] = (
     "pixel_spacing_mm",
     *rois.EDGES,
     "roi_source",
+    "longest_mm",
 )
 
 
@@ -43,7 +45,12 @@ class LesionSlices:
 
 
 def lesion_slices(
-    series: Series, roi: pd.DataFrame, margin_pixels: int = 5, size: int = 128
+    series: Series,
+    roi: pd.DataFrame,
+    margin_pixels: int = 5,
+    size: int = 128,
+    *,
+    margin_mm: float | None = None,
 ) -> LesionSlices:
     """
     The slices that the lesion touches, cropped around its box and resized.
@@ -59,6 +66,9 @@ def lesion_slices(
         edge.
     size : int, default 128
         Rows and columns of what comes back.
+    margin_mm : float, optional
+        The margin as a length instead, rounded to whole pixels: the paper's 5 pixels taken for so
+        many mm on every scanner.
 
     Returns
     -------
@@ -72,7 +82,8 @@ def lesion_slices(
     InputError
         If a slice of the ROI is not in the series, lies outside the image or comes twice, its
         pixels cannot be read, or a lesion lies in air: on average over its boxes, fewer than
-        half of the pixels are above `AIR_HU`.
+        half of the pixels are above `AIR_HU`; or if a margin in mm is asked of a slice that tells
+        no pixel spacing.
 
     Notes
     -----
@@ -85,9 +96,10 @@ def lesion_slices(
     checks.columns(roi, rois.COLUMNS, name="roi")
     if roi.empty:
         raise ImagingError("no_roi", f"{series.patient_id}: the ROI is empty. Draw it first.")
-    if margin_pixels < 0 or size < 1:
+    if min(margin_pixels, margin_mm or 0) < 0 or size < 1:
         raise checks.InputError(
-            f"margin_pixels must be 0 or more and size 1 or more; got {margin_pixels} and {size}."
+            f"margin_pixels and margin_mm must be 0 or more and size 1 or more; got "
+            f"{margin_pixels}, {margin_mm} and {size}."
         )
     series.require(roi["sop_instance_uid"])
     places = [series.place(uid) for uid in roi["sop_instance_uid"]]
@@ -97,10 +109,49 @@ def lesion_slices(
     for number, box in enumerate(boxes.to_dict("records")):
         hu = _hu(series, box)
         rows.append(_row(series, box))
-        tissue.append(float((_crop(hu, box, 0) > AIR_HU).mean()))
-        pixels[number] = _whole(_resized(_crop(hu, box, margin_pixels), size))
+        tissue.append(float((_crop(hu, box, (0, 0)) > AIR_HU).mean()))
+        margin = _margin(series.slice(box["sop_instance_uid"]), margin_pixels, margin_mm)
+        pixels[number] = _whole(_resized(_crop(hu, box, margin), size))
     _require_inside_body(series, boxes.assign(tissue=tissue))
     return LesionSlices(pd.DataFrame(rows, columns=list(COLUMNS)), pixels)
+
+
+def mapped(file: IO[bytes], size: int) -> Pixels:
+    """
+    The pictures that were written to a file, read where they are looked at.
+
+    Parameters
+    ----------
+    file : file object
+        Open for reading and writing, holding int16 pictures one after the other; it may be closed
+        afterwards, and a temporary one lives as long as the array.
+    size : int
+        Rows and columns of a picture.
+
+    Returns
+    -------
+    numpy.ndarray of int16, shape (n_slices, size, size)
+        Memory-mapped, where there is any.
+    """
+    file.flush()
+    if not os.fstat(file.fileno()).st_size:
+        return np.empty((0, size, size), np.int16)
+    return np.memmap(file, np.int16, "r+").reshape(-1, size, size)
+
+
+def _margin(header: Header, pixels: int, length_mm: float | None) -> tuple[int, int]:
+    """How far a box is widened up and down, and to its sides, in pixels."""
+    if length_mm is None:
+        return pixels, pixels
+    if header.pixel_spacing_mm is None:
+        raise ImagingError(
+            "no_position",
+            f"{header.path} lacks PixelSpacing, so that a margin of {length_mm:g} mm cannot be "
+            "kept. Give the margin in pixels, or export the file once more.",
+            header.path,
+        )
+    down, right = header.pixel_spacing_mm
+    return round(length_mm / down), round(length_mm / right)
 
 
 def _require_one_box_a_place(series: Series, boxes: pd.DataFrame) -> None:
@@ -164,11 +215,14 @@ def _hu(series: Series, box: dict[str, Any]) -> npt.NDArray[np.float32]:
     return series.hu(header.sop_instance_uid)
 
 
-def _crop(hu: npt.NDArray[np.float32], box: dict[str, Any], margin: int) -> npt.NDArray[np.float32]:
+def _crop(
+    hu: npt.NDArray[np.float32], box: dict[str, Any], margin: tuple[int, int]
+) -> npt.NDArray[np.float32]:
     """The widened box's pixels."""
+    down, right = margin
     return hu[
-        max(box["row_min"] - margin, 0) : box["row_max"] + margin + 1,
-        max(box["column_min"] - margin, 0) : box["column_max"] + margin + 1,
+        max(box["row_min"] - down, 0) : box["row_max"] + down + 1,
+        max(box["column_min"] - right, 0) : box["column_max"] + right + 1,
     ]
 
 

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import preprocessing, rules, series, slices
+from hcc_utils.imaging import preprocessing, rules, scans, series, slices, target
 from hcc_utils.imaging.preprocessing import PROBLEMS, CohortSlices
+from hcc_utils.imaging.slices import Pixels
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.progress import say
 
 
 def study_slices(
-    study: Manifest, patients: pd.DataFrame, *, margin_pixels: int, size: int
+    study: Manifest,
+    patients: pd.DataFrame,
+    *,
+    margin_pixels: int = 5,
+    margin_mm: float | None = None,
+    size: int = 128,
 ) -> CohortSlices:
     """
-    The lesion slices of these patients, each read from its own hospital's folders.
+    The target lesions' slices of these patients, each read from its own hospital's folders.
 
     Parameters
     ----------
@@ -26,10 +33,8 @@ def study_slices(
         Names each hospital's DICOM folder, ROI and chosen series.
     patients : pandas.DataFrame
         One row a patient: ``patient_id``, ``centre`` and, where it was recorded, ``has_ct``.
-    margin_pixels : int
-        How far boxes are widened, in the CT's own pixels.
-    size : int
-        Rows and columns of a slice.
+    margin_pixels, margin_mm, size
+        As `slices.lesion_slices` takes them.
 
     Returns
     -------
@@ -40,46 +45,79 @@ def study_slices(
     ------
     InputError
         If a hospital names no DICOM folder or no ROI.
+    Problems
+        If the manifest says ``strict`` and a patient has no slices: all of them.
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
-    scanned = patients[patients["has_ct"].fillna(value=False)] if "has_ct" in patients else patients
+    asked = {"margin_pixels": margin_pixels, "margin_mm": margin_mm, "size": size}
     parts = [
-        _of_hospital(study, str(name), list(rows["patient_id"]), margin_pixels, size)
-        for name, rows in scanned.groupby("centre", sort=False)
+        _of_hospital(study, str(name), list(rows["patient_id"]), asked)
+        for name, rows in _with_ct(patients).groupby("centre", sort=False)
     ]
-    return CohortSlices(
+    found = CohortSlices(
         table=series.joined([part.table for part in parts], slices.COLUMNS),
-        pixels_hu=np.concatenate(
-            [np.empty((0, size, size), np.int16), *(p.pixels_hu for p in parts)]
-        ),
+        pixels_hu=_stacked([part.pixels_hu for part in parts], size),
         inventory=series.joined([part.inventory for part in parts], series.COLUMNS),
+        lesions=series.joined([part.lesions for part in parts], target.LENGTHS),
+        scans=series.joined([part.scans for part in parts], scans.COLUMNS),
         problems=series.joined([part.problems for part in parts], PROBLEMS),
     )
+    if study.strict and len(found.problems):
+        raise checks.Problems(
+            checks.Problem(row.patient_id, f"must have slices ({row.rule})", remedy=row.message)
+            for row in found.problems.itertuples(index=False)
+        )
+    return found
 
 
-def scanner_table(inventory: pd.DataFrame) -> pd.DataFrame:
+def flow(patients: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
     """
-    How the series were scanned, by hospital's settings; no patient's row.
+    How many patients of the study have slices, and by which rule the others lost theirs.
 
     Parameters
     ----------
-    inventory : pandas.DataFrame
-        Rows of ``inventory.csv``.
+    patients : pandas.DataFrame
+        One row a patient of the study: ``patient_id``, ``centre`` and, where it was recorded,
+        ``has_ct``.
+    problems : pandas.DataFrame
+        Of their images, as `study_slices` gives them.
 
     Returns
     -------
     pandas.DataFrame
-        Indexed by tube voltage, kernel, status and rules: ``series`` (how many), the range of
-        ``slice_spacing_mm`` and ``pixel_spacing_mm``.
+        The columns of flow.csv; one row a centre and step: everybody, those without images at
+        hand, and each rule that refused somebody, the commonest first.
     """
-    groups = inventory.fillna({"kernel": "", "rules": ""}).groupby(
-        ["kvp", "kernel", "status", "rules"], dropna=False
-    )
-    return groups.agg(
-        series=("series_instance_uid", "size"),
-        slice_spacing_mm=("slice_spacing_mm", _range),
-        pixel_spacing_mm=("pixel_spacing_mm", _range),
-    )
+    rule = dict(zip(problems["patient_id"], problems["rule"], strict=True))
+    step = patients["patient_id"].map(rule).fillna("")
+    without_ct = ~patients.index.isin(_with_ct(patients).index)
+    rows = []
+    for name, own in patients.assign(step=step.mask(without_ct, _NO_CT)).groupby(
+        "centre", sort=False
+    ):
+        remaining = len(own)
+        rows.append((name, "in_the_study", "in the study", 0, remaining))
+        for said in (_NO_CT, *dict.fromkeys(problems["rule"].value_counts().index)):
+            excluded = int((own["step"] == said).sum())
+            remaining -= excluded
+            rows.append((name, said, said.replace("_", " "), excluded, remaining))
+    return pd.DataFrame(rows, columns=["centre", "step", "reason", "excluded", "remaining"])
+
+
+_NO_CT = "no_images_at_hand"
+
+
+def _with_ct(patients: pd.DataFrame) -> pd.DataFrame:
+    """Those whose images are at hand."""
+    return patients[patients["has_ct"].fillna(value=False)] if "has_ct" in patients else patients
+
+
+def _stacked(parts: Sequence[Pixels], size: int) -> Pixels:
+    """All pictures, in a temporary file."""
+    with tempfile.TemporaryFile() as spool:
+        for part in parts:
+            part.tofile(spool)
+        return slices.mapped(spool, size)
 
 
 def warnings_of(inventory: pd.DataFrame) -> pd.DataFrame:
@@ -162,7 +200,7 @@ def _title(row: dict[str, Any]) -> str:
 
 
 def _of_hospital(
-    study: Manifest, name: str, patient_ids: list[str], margin_pixels: int, size: int
+    study: Manifest, name: str, patient_ids: list[str], asked: dict[str, Any]
 ) -> CohortSlices:
     """One hospital's slices."""
     centre, dicom, roi = study.centre(name), study.path(name, "dicom"), study.path(name, "roi")
@@ -177,9 +215,9 @@ def _of_hospital(
         centre.roi.source,
         roi,
         chosen_series=centre.series,
-        margin_pixels=margin_pixels,
-        size=size,
+        series_rule=centre.series_rule,
         progress=lambda done, total: _tell(name, done, total),
+        **asked,
     )
 
 
@@ -187,9 +225,3 @@ def _tell(name: str, done: int, total: int) -> None:
     """Say how far, ten times in all."""
     if done == total or done % max(total // 10, 1) == 0:
         say(f"{name}: slices of {done} of {total} patients")
-
-
-def _range(values: pd.Series) -> str:
-    """The lowest and highest of some numbers."""
-    low, high = values.min(), values.max()
-    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"

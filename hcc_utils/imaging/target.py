@@ -8,20 +8,15 @@ the portal phase, so its diameter is the whole lesion's, not the viable part's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging.marks import Mark, Mask
 from hcc_utils.imaging.roi import EDGES
-from hcc_utils.imaging.series import Series
 
 SMALLEST_MM = 10.0  # Lencioni & Llovet (2010), Semin Liver Dis 30:52-60; the paper's begin at 7 mm
 NO_CHANGE = 0.2  # growth below 20 % is none: Eisenhauer et al. (2009), Eur J Cancer 45:228-247
-_STEP_DEGREES = 3  # a diameter between two directions is at most 0.04 % longer
+LENGTHS: tuple[str, ...] = ("patient_id", "lesion", "n_slices", "least_mm", "most_mm")
 TARGET_COLUMNS: tuple[str, ...] = (
     "patient_id",
     "lesion",
@@ -45,94 +40,41 @@ AGREEMENT_COLUMNS: tuple[str, ...] = (
 
 def lesion_lengths(table: pd.DataFrame) -> pd.DataFrame:
     """
-    How long each lesion is at least and at most, by its boxes.
+    How long each lesion is at least and at most, by its outline or its boxes.
 
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``slices.csv``: ``patient_id``, ``lesion``, ``pixel_spacing_mm`` and the box's
-        edges (before it was widened).
+        Rows of ``slices.csv``: ``patient_id``, ``lesion``, ``pixel_spacing_mm``, ``longest_mm``
+        and the box's edges (before it was widened).
 
     Returns
     -------
     pandas.DataFrame
-        One row a patient and lesion: ``patient_id``, ``lesion``, ``n_slices``, ``least_mm`` (the
-        longest side of any slice's box) and ``most_mm`` (its longest diagonal): the longest
-        diameter in the plane of the slices lies between them. Pixels are taken for squares.
+        One row a patient and lesion: ``patient_id``, ``lesion``, ``n_slices``, ``least_mm`` and
+        ``most_mm``, between which the longest diameter in the plane of any slice lies. Of an
+        outline both are its length; of a box they are its longer side and its diagonal, pixels
+        taken for squares.
 
     Raises
     ------
     InputError
         If a column is missing.
     """
-    checks.columns(table, ["patient_id", "lesion", "pixel_spacing_mm", *EDGES], name="slices.csv")
+    needed = ["patient_id", "lesion", "pixel_spacing_mm", "longest_mm", *EDGES]
+    checks.columns(table, needed, name="slices.csv")
     height, width = (
         (table[f"{side}_max"] - table[f"{side}_min"] + 1) * table["pixel_spacing_mm"]
         for side in ("row", "column")
     )
-    boxes = table.assign(least_mm=np.maximum(height, width), most_mm=np.hypot(height, width))
+    boxes = table.assign(
+        least_mm=table["longest_mm"].fillna(np.maximum(height, width)),
+        most_mm=table["longest_mm"].fillna(np.hypot(height, width)),
+    )
     lesions = boxes.groupby(["patient_id", "lesion"], sort=False, as_index=False)
     return lesions.agg(
         n_slices=("least_mm", "size"), least_mm=("least_mm", "max"), most_mm=("most_mm", "max")
     )
-
-
-def measured_lengths(patient_id: str, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
-    """
-    How long each lesion is, by its outline.
-
-    Parameters
-    ----------
-    patient_id : str
-        Whose.
-    marked : iterable of Mark
-        What an ROI marks, as `segmentations.marked`, `structure_sets.marked` and
-        `label_maps.marked` give it.
-    series : Series
-        The series on which it was drawn.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The columns of `lesion_lengths`; ``least_mm`` and ``most_mm`` are both the longest diameter
-        in the plane of any slice, to the pixels' outer edges.
-    """
-    lengths: dict[int, list[float]] = {}
-    for mark in marked:
-        if mark.mask.any():
-            spacing = series.slice(mark.sop_instance_uid).pixel_spacing_mm or (np.nan, np.nan)
-            lengths.setdefault(mark.lesion, []).append(longest_mm(mark.mask, spacing))
-    rows = [
-        (patient_id, lesion, len(found), max(found), max(found))
-        for lesion, found in sorted(lengths.items())
-    ]
-    return pd.DataFrame(rows, columns=["patient_id", "lesion", "n_slices", "least_mm", "most_mm"])
-
-
-def longest_mm(mask: Mask, spacing_mm: tuple[float, ...]) -> float:
-    """
-    The longest diameter of what is marked on a slice.
-
-    Parameters
-    ----------
-    mask : numpy.ndarray of bool, shape (rows, columns)
-        True where marked.
-    spacing_mm : tuple of float
-        Between rows and between columns.
-
-    Returns
-    -------
-    float
-        In mm, each pixel counted with its width; 0 where nothing is marked.
-    """
-    rows, columns = np.nonzero(mask)
-    if not len(rows):
-        return 0.0
-    angles = np.deg2rad(np.arange(0, 180, _STEP_DEGREES))
-    down, right = np.sin(angles) * spacing_mm[0], np.cos(angles) * spacing_mm[1]
-    along: npt.NDArray[np.float64] = np.outer(down, rows) + np.outer(right, columns)
-    # each pixel counts as an ellipse that touches its four edges
-    return float((np.ptp(along, axis=1) + np.hypot(down, right)).max())
 
 
 def target_lesion(lengths: pd.DataFrame) -> pd.DataFrame:
@@ -142,7 +84,7 @@ def target_lesion(lengths: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     lengths : pandas.DataFrame
-        One row a patient and lesion, as `lesion_lengths` or `measured_lengths` gives it.
+        One row a patient and lesion, as `lesion_lengths` gives it.
 
     Returns
     -------
@@ -156,8 +98,7 @@ def target_lesion(lengths: pd.DataFrame) -> pd.DataFrame:
     InputError
         If a column is missing.
     """
-    needed = ["patient_id", "lesion", "n_slices", "least_mm", "most_mm"]
-    checks.columns(lengths, needed, name="lengths")
+    checks.columns(lengths, LENGTHS, name="lengths")
     rows = [_target(own) for _, own in lengths.groupby("patient_id", sort=False)]
     return pd.DataFrame(rows, columns=list(TARGET_COLUMNS))
 

@@ -63,6 +63,15 @@ def _uid(text: str) -> str:
     return text
 
 
+def _pattern(text: str) -> str:
+    """A regular expression."""
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression ({error})") from None
+    return _words(text)
+
+
 def _chapter(text: str) -> str:
     """A notebook that a study can do without; the cohort is not one."""
     return _known(text, results.STAGES[1:])
@@ -108,6 +117,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Words = Annotated[str, AfterValidator(_words)]
 Uid = Annotated[str, AfterValidator(_uid)]
 Location = Annotated[str, AfterValidator(_location)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Chapter = Annotated[str, AfterValidator(_chapter)]
 Criterion = Annotated[str, AfterValidator(_criterion)]
 Grouping = Annotated[str, AfterValidator(_grouping)]
@@ -125,6 +135,15 @@ class Roi(_Part):
 
     source: Literal["seg", "rtstruct", "nifti", "sr", "boxes"]
     path: Location
+
+
+class SeriesRule(_Part):
+    """How the portal-venous series is told from a patient's others: all that is said must hold."""
+
+    drawn_on: bool = False
+    description: Pattern | None = None
+    acquisition_number: Annotated[int, Field(ge=0)] | None = None
+    delay_s: tuple[float, float] | None = None
 
 
 class ClinicalPlan(_Part):
@@ -151,6 +170,7 @@ class Centre(_Part):
     dicom: Location | None = None
     roi: Roi | None = None
     series: dict[str, Uid] = {}
+    series_rule: SeriesRule | None = None
     checksums: Location | None = None
     landmarks: Location | None = None
     source: Words | None = None
@@ -203,6 +223,7 @@ class Manifest(_Part):
     censoring: Words | None = None
     citation: Words | None = None
     public: bool = False
+    strict: bool = False
     _source: Path = PrivateAttr(default=Path())
 
     @field_validator("clinical_model")
@@ -412,5 +433,9 @@ def _keys(key: Key) -> Iterable[str]:
     """The keys that are known at this place."""
     if not key:
         return Manifest.model_fields
-    parts: dict[object, type[_Part]] = {"roi": Roi, "clinical_model": ClinicalPlan}
+    parts: dict[object, type[_Part]] = {
+        "roi": Roi,
+        "series_rule": SeriesRule,
+        "clinical_model": ClinicalPlan,
+    }
     return parts.get(key[-1], Centre).model_fields
