@@ -133,7 +133,6 @@ ALL = {
     "codings": lambda: figures.codings(CODINGS),
     "learning_curves": lambda: figures.learning_curves(LEARNING),
     "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
-    "thumbnails": lambda: figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"]})),
     "contact_sheet": lambda: figures.contact_sheet(PIXELS, pd.DataFrame(TILES)),
     "score_distribution": lambda: figures.score_distribution(SCORES),
     "bland_altman": lambda: figures.bland_altman(DIFFERENCES, LIMITS),
@@ -148,7 +147,6 @@ WORDS = {
     "codings": "no event: follow-up ends at the last visit: 40% at 12 months; competing",
     "learning_curves": "from 0.700 to 0.400 on average",
     "nomogram": "Largest diameter (mm) up to 100 points",
-    "thumbnails": "2 CT slices, window 100 HU wide 250 HU",
     "contact_sheet": "2 CT slices, the box outlined in each, window 100 HU wide 250 HU",
     "score_distribution": "Model CSD, no event: median 0.03",
     "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
@@ -315,21 +313,6 @@ def test_bland_altman_leaves_out_a_pair_without_limits():
     assert len(figures.bland_altman(DIFFERENCES, unknown).data) == 4
     nothing = figures.bland_altman(DIFFERENCES, LIMITS.assign(bias=np.nan))
     assert "nothing to draw" in nothing.layout.meta["alt"]
-
-
-def test_thumbnails_show_hounsfield_units_through_the_window():
-    """60 HU is 85 above the lower end of the window around 100, 250 wide: 0.34 of 255 is 87."""
-    first = ALL["thumbnails"]().data[0]
-    assert np.unique(first.z).tolist() == [87]
-
-
-def test_thumbnails_outline_the_box():
-    """Of 4 pixels (from -0.5 to 3.5) the second and third: 0.5 to 2.5; all rows but the first."""
-    box = {"left": 0.25, "right": 0.75, "top": 0.25, "bottom": 1.0}
-    figure = figures.thumbnails(PIXELS, pd.DataFrame({"title": ["a", "b"], **box}))
-    edges = [(s.x0, s.x1, s.y0, s.y1, s.xref) for s in figure.layout.shapes]
-    assert edges == [(0.5, 2.5, 0.5, 3.5, "x"), (0.5, 2.5, 0.5, 3.5, "x2")]
-    assert "the box outlined in each" in figure.layout.meta["alt"]
 
 
 def test_a_contact_sheet_is_one_picture_with_each_tile_below_its_title():

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import get_args
 
 import numpy as np
+import pandas as pd
 import pytest
+import small_study
 from dicom_files import (
     label_map,
     mask,
@@ -20,7 +22,7 @@ from dicom_files import (
 
 from hcc_utils.checks import InputError
 from hcc_utils.imaging import preprocessing, roi, series, slices, study_slices
-from hcc_utils.study.manifest import Roi
+from hcc_utils.study.manifest import Roi, SeriesRule
 
 BOX = {"Lesion": mask(s2=(3, 8, 4, 9), s3=(4, 9, 5, 10))}
 
@@ -34,13 +36,14 @@ def centre(tmp_path):
     return tmp_path
 
 
-def prepared(centre, *patient_ids, source="seg", path="roi", chosen=None, workers=1):
+def prepared(centre, *patient_ids, source="seg", path="roi", chosen=None, rule=None, workers=1):
     return preprocessing.cohort_slices(
         patient_ids,
         centre / "dicom",
         source,
         centre / path,
         chosen_series=chosen or {},
+        series_rule=rule,
         margin_pixels=0,
         size=6,
         workers=workers,
@@ -284,13 +287,13 @@ def test_the_middle_slice_tells_where_its_box_is(centre):
     table = preprocessing.cohort_slices(
         ["P1", "P2"], centre / "dicom", "seg", centre / "roi", chosen_series={}, workers=1
     ).table
-    (row,) = study_slices.middle_slices(table, most=1, margin_pixels=5).to_dict("records")
+    (row,) = study_slices.middle_slices(table.head(2), margin_pixels=5).to_dict("records")
     assert row.pop("title") == "P1<br>z 7.5 mm, 4 x 4 mm"
     assert row == pytest.approx(
         {"left": 5 / 16, "right": 11 / 16, "top": 4 / 15, "bottom": 10 / 15}
     )
-    assert study_slices.middle_slices(table, most=12).index.tolist() == [1, 3]
-    assert study_slices.middle_slices(table.head(0), most=12).empty
+    assert study_slices.middle_slices(table).index.tolist() == [1, 3]
+    assert study_slices.middle_slices(table.head(0)).empty
 
 
 def test_a_wrong_manifest_stops_before_anything_is_read(centre):
@@ -302,3 +305,134 @@ def test_a_wrong_manifest_stops_before_anything_is_read(centre):
         preprocessing.cohort_slices(
             ["P1"], centre / "nowhere", "seg", centre / "roi", chosen_series={}
         )
+
+
+def test_only_the_longest_lesion_is_cut_and_every_lesion_is_measured(centre):
+    """Lesion 1 is 6 pixels of 0.75 mm long, lesion 2 nine: 4.5 and 6.75 mm."""
+    masks = {**BOX, "Lesion 2": mask(s4=(10, 12, 4, 12))}
+    write_seg(centre / "roi" / "P1.dcm", centre / "dicom" / "P1", masks)
+    cohort = prepared(centre, "P1")
+    assert cohort.table["lesion"].tolist() == [2]
+    np.testing.assert_array_equal(cohort.pixels_hu[0, 0, 0], truth_hu(4)[10, 4])
+    assert cohort.lesions[["lesion", "n_slices"]].to_numpy().tolist() == [[1, 2], [2, 1]]
+    assert cohort.lesions["least_mm"].tolist() == pytest.approx([4.5, 6.75])
+
+
+def test_a_margin_may_be_a_length(centre):
+    """1.5 mm are 2 pixels of 0.75 mm: rows 1 to 10 and columns 2 to 11 of the lower slice."""
+    cohort = preprocessing.cohort_slices(
+        ["P1"], centre / "dicom", "seg", centre / "roi", size=10, margin_mm=1.5
+    )
+    np.testing.assert_array_equal(cohort.pixels_hu[0], truth_hu(2)[1:11, 2:12])
+
+
+def phase(description, acquisition_number, contrast_at="101500", scanned_at="101610"):
+    """A change that says which phase a series is; 70 s after the contrast, unless told."""
+
+    def change(number, image):
+        image.SeriesDescription = description
+        image.AcquisitionNumber = acquisition_number
+        image.ContrastBolusStartTime, image.AcquisitionTime = contrast_at, scanned_at
+
+    return change
+
+
+@pytest.fixture
+def phases(centre):
+    """P1 also has an arterial series, 25 s after the contrast; the SEG is drawn on series 1."""
+    folder = centre / "dicom" / "P1"
+    write_series(folder, change=phase("Liver portal venous", 4))
+    write_series(folder, series=2, change=phase("Liver arterial", 3, scanned_at="101525"))
+    return centre
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        {"drawn_on": True},
+        {"description": "PORTAL|pv"},
+        {"acquisition_number": 4},
+        {"delay_s": (55, 90)},
+        {"description": "liver", "delay_s": (55, 90), "drawn_on": True},
+    ],
+    ids=["the ROI's", "description", "acquisition", "delay", "several at once"],
+)
+def test_the_manifests_rule_tells_the_series(phases, rule):
+    cohort = prepared(phases, "P1", rule=SeriesRule(**rule))
+    assert cohort.problems.empty
+    assert cohort.table["series_instance_uid"].tolist() == [uid(1)] * 2
+
+
+def test_a_rule_that_leaves_several_says_what_each_headers_tell(phases):
+    problem = only_problem(prepared(phases, "P1", rule=SeriesRule(description="liver")))
+    assert problem["rule"] == "several_series"
+    assert f"{uid(1)} ('Liver portal venous', #4, 70 s after contrast)" in problem["message"]
+    assert f"{uid(2)} ('Liver arterial', #3, 25 s after contrast)" in problem["message"]
+
+
+def test_a_rule_is_asked_of_an_only_series_too(centre):
+    """P2's one series says nothing of its phase: it is not taken for the portal one."""
+    problem = only_problem(prepared(centre, "P2", rule=SeriesRule(description="portal")))
+    assert problem["rule"] == "no_series_by_rule"
+    assert "(description: portal)" in problem["message"]
+    assert f'series: {{P2: "{uid(1)}"}}' in problem["message"]
+
+
+def test_one_acquisition_of_two_in_a_series_is_taken(centre):
+    """Two phases interleaved under one UID, 1000 HU apart; the label map marks places alone."""
+    folder = centre / "dicom" / "P1"
+
+    def later(number, image):
+        image.SOPInstanceUID = image.file_meta.MediaStorageSOPInstanceUID = uid(9, number)
+        image.AcquisitionNumber = 2
+        image.RescaleIntercept = float(image.RescaleIntercept) + 1000
+
+    write_series(folder, change=lambda _, image: setattr(image, "AcquisitionNumber", 1))
+    for file in write_series(centre / "second", change=later).iterdir():
+        file.rename(folder / f"2-{file.name}")
+    write_label_map(centre / "maps" / "P1.nii.gz", label_map(BOX["Lesion"].astype(np.uint8)))
+    both = only_problem(prepared(centre, "P1", source="nifti", path="maps"))
+    assert both["rule"] == "duplicate_positions"
+    rule = SeriesRule(acquisition_number=2)
+    cohort = prepared(centre, "P1", source="nifti", path="maps", rule=rule)
+    np.testing.assert_array_equal(cohort.pixels_hu[0], truth_hu(2)[3:9, 4:10] + 1000)
+
+
+def test_a_named_series_is_not_asked_for_the_rule(phases):
+    rule = SeriesRule(description="arterial")
+    assert prepared(phases, "P1", chosen={"P1": uid(1)}, rule=rule).problems.empty
+
+
+@pytest.fixture
+def study_of_four(centre):
+    """P1 and P2 of hospital a have slices, P4 has no outline, P5 no images."""
+    (centre / "a").mkdir()
+    (centre / "dicom").rename(centre / "a" / "dicom")
+    (centre / "roi").rename(centre / "a" / "roi")
+    write_series(centre / "a" / "dicom" / "P4")
+    entry = small_study.centre(
+        "a", "development", dicom="a/dicom", roi={"source": "seg", "path": "a/roi"}
+    )
+    patients = pd.DataFrame(
+        {"patient_id": ["P1", "P2", "P4", "P5"], "centre": "a", "has_ct": [True] * 3 + [False]}
+    )
+    return lambda **more: (small_study.read(centre, centres={"a": entry}, **more), patients)
+
+
+def test_the_flow_chart_counts_whom_the_images_refused(study_of_four):
+    study, patients = study_of_four()
+    found = study_slices.study_slices(study, patients, size=6)
+    flow = study_slices.flow(patients, found.problems)
+    assert flow[["step", "excluded", "remaining"]].to_numpy().tolist() == [
+        ["in_the_study", 0, 4],
+        ["no_images_at_hand", 1, 3],
+        ["no_roi", 1, 2],
+    ]
+
+
+def test_a_strict_study_stops_at_a_patient_without_slices(study_of_four):
+    study, patients = study_of_four(strict=True)
+    with pytest.raises(InputError, match=r"1 problem:\n  P4: must have slices \(no_roi\)"):
+        study_slices.study_slices(study, patients, size=6)
+    sound = patients[patients["patient_id"] != "P4"]
+    assert study_slices.study_slices(study, sound, size=6).problems.empty

@@ -139,19 +139,43 @@ def mapped(file: IO[bytes], size: int) -> Pixels:
     return np.memmap(file, np.int16, "r+").reshape(-1, size, size)
 
 
+def margins(
+    spacing_mm: npt.ArrayLike, margin_pixels: int, margin_mm: float | None
+) -> npt.NDArray[np.int_]:
+    """
+    How far boxes are widened, in pixels.
+
+    Parameters
+    ----------
+    spacing_mm : array_like of float
+        Distances between pixels.
+    margin_pixels : int
+        The margin where none is given in mm.
+    margin_mm : float or None
+        The margin as a length.
+
+    Returns
+    -------
+    numpy.ndarray of int
+        One for each distance.
+    """
+    spacing = np.asarray(spacing_mm, float)
+    pixels = np.full(spacing.shape, margin_pixels) if margin_mm is None else margin_mm / spacing
+    whole: npt.NDArray[np.int_] = np.rint(pixels).astype(int)
+    return whole
+
+
 def _margin(header: Header, pixels: int, length_mm: float | None) -> tuple[int, int]:
     """How far a box is widened up and down, and to its sides, in pixels."""
-    if length_mm is None:
-        return pixels, pixels
-    if header.pixel_spacing_mm is None:
+    if length_mm is not None and header.pixel_spacing_mm is None:
         raise ImagingError(
             "no_position",
             f"{header.path} lacks PixelSpacing, so that a margin of {length_mm:g} mm cannot be "
             "kept. Give the margin in pixels, or export the file once more.",
             header.path,
         )
-    down, right = header.pixel_spacing_mm
-    return round(length_mm / down), round(length_mm / right)
+    down, right = margins(header.pixel_spacing_mm or (1.0, 1.0), pixels, length_mm)
+    return int(down), int(right)
 
 
 def _require_one_box_a_place(series: Series, boxes: pd.DataFrame) -> None:

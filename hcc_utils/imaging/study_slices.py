@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
@@ -152,18 +153,18 @@ def _meaning(rule: str, row: dict[str, Any]) -> str:
     return f"{said}: {row['n_files']} of {row['n_listed']} files are there"
 
 
-def middle_slices(table: pd.DataFrame, most: int, margin_pixels: int = 5) -> pd.DataFrame:
+def middle_slices(
+    table: pd.DataFrame, *, margin_pixels: int = 5, margin_mm: float | None = None
+) -> pd.DataFrame:
     """
-    The middle slice of the first lesions, to be looked at.
+    The middle slice of each patient's lesion, to be looked at.
 
     Parameters
     ----------
     table : pandas.DataFrame
         Rows of ``slices.csv``.
-    most : int
-        How many patients at most.
-    margin_pixels : int, default 5
-        How far the boxes were widened.
+    margin_pixels, margin_mm
+        How far the boxes were widened (`slices.lesion_slices`).
 
     Returns
     -------
@@ -172,18 +173,16 @@ def middle_slices(table: pd.DataFrame, most: int, margin_pixels: int = 5) -> pd.
         width and height of the box before it was widened, in mm); ``left``, ``right``, ``top`` and
         ``bottom``, where that box is in the picture, as shares of its sides.
     """
-    first = list(dict.fromkeys(table["patient_id"]))[:most]
-    rows = [
-        table[table["patient_id"] == patient].sort_values("slice_z_mm").index for patient in first
-    ]
-    middle = table.loc[[index[len(index) // 2] for index in rows]]
+    groups = table.groupby("patient_id", sort=False).indices
+    middle = table.iloc[[rows[len(rows) // 2] for rows in groups.values()]]
     shown = pd.DataFrame({"title": [_title(row) for row in middle.to_dict("records")]})
     shown.index = middle.index
+    margin = slices.margins(middle["pixel_spacing_mm"], margin_pixels, margin_mm)
     for side, (start, end) in _ENDS.items():
         low, high = middle[f"{side}_min"], middle[f"{side}_max"]
         # crops are clipped at the image's edge; at its far one no body has a lesion
-        before, inside = low.clip(upper=margin_pixels), high - low + 1
-        whole = before + inside + margin_pixels
+        before, inside = np.minimum(low, margin), high - low + 1
+        whole = before + inside + margin
         shown[start], shown[end] = before / whole, (before + inside) / whole
     return shown
 

@@ -465,88 +465,6 @@ def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:
     return _finish(figure, alt, height=80 + 62 * len(rulers))
 
 
-def thumbnails(
-    pixels_hu: npt.NDArray[np.integer | np.floating],
-    table: pd.DataFrame,
-    *,
-    centre_hu: float = 100.0,
-    width_hu: float = 250.0,
-    columns: int = 4,
-) -> go.Figure:
-    """
-    Grid of slices through a display window, for the internal edition alone.
-
-    Parameters
-    ----------
-    pixels_hu : numpy.ndarray, shape (n_slices, height, width)
-        Intensities in Hounsfield units.
-    table : pandas.DataFrame
-        One row a slice, with ``title``: what stands above it; where it has ``left``, ``right``,
-        ``top`` and ``bottom`` (shares of the picture's sides), this box is drawn.
-    centre_hu : float, default 100
-        Centre of the window: the enhanced liver, so that a lesion is seen in it.
-    width_hu : float, default 250
-        Width of the window.
-    columns : int, default 4
-        Pictures side by side.
-
-    Returns
-    -------
-    plotly.graph_objects.Figure
-        The slices in the table's order, row by row.
-    """
-    if _empty(table, ["title"], "table"):
-        return _nothing("CT slices")
-    checks.same_length(pixels_hu=pixels_hu, table=table)
-    count, height, width = pixels_hu.shape
-    rows = -(-count // columns)
-    shades = np.clip((pixels_hu - (centre_hu - width_hu / 2)) / width_hu, 0, 1) * 255
-    figure = make_subplots(
-        rows=rows,
-        cols=columns,
-        subplot_titles=[str(title) for title in table["title"]],
-        horizontal_spacing=0.01,
-        vertical_spacing=0.24 / (rows + 1),
-    )
-    for place, picture in enumerate(shades.round().astype(np.uint8)):
-        figure.add_heatmap(
-            z=picture,
-            colorscale="gray",
-            zmin=0,
-            zmax=255,
-            showscale=False,
-            hoverinfo="skip",
-            row=place // columns + 1,
-            col=place % columns + 1,
-        )
-    figure.update_xaxes(visible=False, constrain="domain", range=[-0.5, width - 0.5])
-    rows_down = {"constrain": "domain", "constraintoward": "top", "range": [height - 0.5, -0.5]}
-    figure.update_yaxes(visible=False, **rows_down)
-    for axis in figure.select_yaxes():
-        axis.update(scaleanchor=axis.anchor, scaleratio=1)
-    figure.update_annotations(font={"size": 11})
-    boxed = {"left", "right", "top", "bottom"} <= set(table.columns)
-    for place, row in enumerate(table.itertuples() if boxed else ()):
-        figure.add_shape(
-            type="rect",
-            x0=row.left * width - 0.5,
-            x1=row.right * width - 0.5,
-            y0=row.top * height - 0.5,
-            y1=row.bottom * height - 0.5,
-            line={"color": ORANGE, "width": 1},
-            row=place // columns + 1,
-            col=place % columns + 1,
-        )
-    what = f"{count} CT slices{', the box outlined in each' if boxed else ''}"
-    alt = (
-        f"{what}, window {centre_hu:.0f} HU wide {width_hu:.0f} HU. "
-        f"Mean intensities from {pixels_hu.mean(axis=(1, 2)).min():.0f} to "
-        f"{pixels_hu.mean(axis=(1, 2)).max():.0f} HU."
-    )
-    figure = _finish(figure, alt, height=70 + 200 * rows)
-    return figure.update_layout(margin_t=40)  # titles of two lines
-
-
 def contact_sheet(
     pixels_hu: npt.NDArray[np.integer | np.floating],
     table: pd.DataFrame,
@@ -558,8 +476,7 @@ def contact_sheet(
     """
     All slices as one picture of small tiles, for the internal edition alone.
 
-    Hundreds of patients are one heatmap of half the resolution, where `thumbnails` would draw as
-    many plots.
+    One heatmap of half the resolution, since hundreds of patients would be as many plots.
 
     Parameters
     ----------
@@ -573,7 +490,7 @@ def contact_sheet(
     width_hu : float, default 250
         Width of the window.
     columns : int, default 8
-        Tiles side by side.
+        Tiles side by side; half as many, and larger ones, where all fit into a row of them.
 
     Returns
     -------
@@ -585,6 +502,7 @@ def contact_sheet(
     checks.same_length(pixels_hu=pixels_hu, table=table)
     halves = _halved(pixels_hu)
     count, height, width = halves.shape
+    columns = columns // 2 if count <= columns // 2 else columns
     above = max(height // 4, 1)  # room for the title
     rows = -(-count // columns)
     shades = np.clip((halves - (centre_hu - width_hu / 2)) / width_hu, 0, 1) * 255
@@ -623,7 +541,7 @@ def contact_sheet(
         f"{count} CT slices, the box outlined in each, window {centre_hu:.0f} HU wide "
         f"{width_hu:.0f} HU."
     )
-    figure = _finish(figure, alt, height=30 + 110 * rows)
+    figure = _finish(figure, alt, height=30 + 880 // columns * rows)
     return figure.update_layout(showlegend=False)
 
 

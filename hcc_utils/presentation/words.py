@@ -333,6 +333,37 @@ def problems(table: pd.DataFrame, most: int = 10) -> str:
     return "\n".join([f"{len(table)} patient(s): {said}.", "", *lines, *more])
 
 
+def slices(patients: pd.DataFrame, table: pd.DataFrame, qc: pd.DataFrame) -> str:
+    """
+    How many slices came out, of how many patients, and how many a reader must look at.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient of the study, with ``has_ct`` where it was recorded.
+    table : pandas.DataFrame
+        Rows of ``slices.csv``.
+    qc : pandas.DataFrame
+        Rows of ``qc.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    at_hand = int(patients["has_ct"].sum()) if "has_ct" in patients else len(patients)
+    counts = table.groupby("patient_id").size()
+    said = f"Of {len(patients)} patients {at_hand} have images at hand. "
+    if counts.empty:
+        return f"{said}**None** has slices: the rules above say why."
+    warned = qc.loc[qc["status"] == "warn", "patient_id"].nunique()
+    return (
+        f"{said}**{len(counts)}** have slices, {len(table)} in all, {counts.median():.0f} a "
+        f"patient in the median ({counts.min()} to {counts.max()}). Quality control warns of "
+        f"{warned} of them; {at_hand - len(counts)} patient(s) without slices are named above."
+    )
+
+
 def _placeless(message: str) -> str:
     """A message whose files are named without the folders of the machine they lie on."""
     return re.sub(r"(?<!\S)/(?:[^\s/]+/)+([^\s/]+)", r"\1", message)
