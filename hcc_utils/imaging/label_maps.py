@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import ImagingError, axes
-from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark
+from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Choice, Mark
 from hcc_utils.imaging.series import Series
 
 FORMS: tuple[str, ...] = (".nii.gz", ".nii", ".seg.nrrd", ".nrrd", ".mha")
@@ -21,7 +21,7 @@ _DESCRIPTIONS = (".label", ".txt")
 _DESCRIPTION = re.compile(r'\s*(\d+)(?:\s+[\d.]+){6}\s+"(.*)"\s*')  # label, colour, shown, name
 
 
-def marked(path: Path, series: Series) -> Iterator[Mark]:
+def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterator[Mark]:
     """
     What each label marks on each slice.
 
@@ -30,15 +30,17 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     path : pathlib.Path
         A label map in one of `FORMS`, of the whole image or of a part of it. Its labels are
         named by 3D Slicer in the file itself, which may then hold layers, and by ITK-SNAP in
-        label descriptions beside it (``.label`` or ``.txt``).
+        label descriptions beside it (``.label`` or ``.txt``). Where nothing names them, each is
+        a lesion.
     series : Series
         The series on which it was drawn.
+    chosen : Choice, default `marks.lesions`
+        What is wanted of it.
 
     Yields
     ------
     Mark
-        One for each lesion and slice within the map. Lesions are the labels so named or, where
-        nothing names them, all above 0.
+        One for each slice within the map and label that is wanted.
 
     Raises
     ------
@@ -59,14 +61,14 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     values = _values(path, image)
     planes = np.rint(_planes(image, series)).astype(int)
     column, row = _corner(image, series)
-    for lesion, (layer, label) in enumerate(_lesions(path, read, values), start=1):
+    for own, layer, label in _wanted(path, read, values, chosen):
         held = values[..., layer] == label
         _require_slices(path, held, planes)
         for header, plane in zip(series.slices, planes, strict=True):
             if 0 <= plane < len(held):
                 mask = np.zeros((header.rows, header.columns), bool)
                 mask[row : row + held.shape[1], column : column + held.shape[2]] = held[plane]
-                yield Mark(lesion, header.sop_instance_uid, mask, "nifti")
+                yield Mark(own, header.sop_instance_uid, mask, "nifti")
 
 
 def fits(path: Path, series: Series) -> bool:
@@ -119,18 +121,20 @@ def _read(path: Path) -> Any:
     return image
 
 
-def _lesions(path: Path, image: Any, values: npt.NDArray[Any]) -> list[tuple[int, int]]:
-    """Layer and label of each lesion."""
+def _wanted(
+    path: Path, image: Any, values: npt.NDArray[Any], chosen: Choice
+) -> list[tuple[int, int, int]]:
+    """Number, layer and label of what is wanted."""
     segments = _slicer_segments(path, image)
     if segments:
         names = {number: name for number, (name, _, _) in enumerate(segments)}
-        return [segments[number][1:] for number in marks.lesions(path, names, "segment")]
+        return [(own, *segments[n][1:]) for n, own in chosen(path, names, "segment").items()]
     labels = [int(label) for label in np.unique(values[values > 0])]
+    if not labels:
+        return []
     described = _descriptions(path)
-    if described and labels:
-        names = {label: described.get(label, f"label {label}") for label in labels}
-        labels = list(marks.lesions(path, names, "label"))
-    return [(0, label) for label in labels]
+    names = {n: described.get(n, f"label {n}") if described else "lesion" for n in labels}
+    return [(own, 0, label) for label, own in chosen(path, names, "label").items()]
 
 
 def _slicer_segments(path: Path, image: Any) -> list[tuple[str, int, int]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
@@ -128,12 +129,71 @@ def measured(study: Manifest, patients: pd.DataFrame) -> pd.DataFrame:
         If a hospital's table of landmarks is wrong, or it names no DICOM folder.
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
-    rows = [
+    return table(
         row
         for name, own in patients.groupby("centre", sort=False)
         for row in _of_hospital(study, str(name), frozenset(own["patient_id"]))
-    ]
-    return pd.DataFrame(rows, columns=list(_TYPES)).astype(_TYPES)
+    )
+
+
+def table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
+    """
+    Rows of Hounsfield units as one table.
+
+    Parameters
+    ----------
+    rows : iterable of dict
+        As `entry` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `measured`, with their types even where there is no row.
+    """
+    return pd.DataFrame(list(rows), columns=list(_TYPES)).astype(_TYPES)
+
+
+def entry(
+    patient_id: str,
+    tissue: str,
+    slice_z_mm: float,
+    pixels: Callable[[], tuple[Header, npt.NDArray[np.floating]]],
+) -> dict[str, Any]:
+    """
+    One row of Hounsfield units.
+
+    Parameters
+    ----------
+    patient_id : str
+        Whose.
+    tissue : str
+        Of `EXPECTED_HU`.
+    slice_z_mm : float
+        Where.
+    pixels : callable
+        Gives the slice and those of its Hounsfield units that show the tissue.
+
+    Returns
+    -------
+    dict
+        The columns of `measured`; where `pixels` raises an `ImagingError`, its ``problem``.
+    """
+    expected = EXPECTED_HU[tissue]
+    row = {
+        "patient_id": patient_id,
+        "tissue": tissue,
+        "slice_z_mm": slice_z_mm,
+        "low_hu": expected.low_hu,
+        "high_hu": expected.high_hu,
+        "problem": "",
+    }
+    try:
+        header, hu = pixels()
+    except ImagingError as error:
+        return row | {"problem": f"{error.rule}: {error}"}
+    mean = float(hu.mean())
+    row |= {"hu": mean, "sd_hu": float(hu.std()), "rescale_intercept": header.intercept}
+    return row | {"inside": expected.low_hu <= mean <= expected.high_hu}
 
 
 def _lines(named: str, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
@@ -219,19 +279,14 @@ def _series(folder: ct.Folder, chosen: str | None) -> ct.Series:
 
 def _measured(found: ct.Series | ImagingError, place: dict[str, Any]) -> dict[str, Any]:
     """One landmark's row."""
-    expected = EXPECTED_HU[place["tissue"]]
-    row = {key: place[key] for key in ("patient_id", "tissue", "slice_z_mm")}
-    row |= {"low_hu": expected.low_hu, "high_hu": expected.high_hu, "problem": ""}
-    try:
+
+    def patch() -> tuple[Header, ct.Hounsfield]:
         if isinstance(found, ImagingError):
             raise found
         header = _nearest(found, place["slice_z_mm"])
-        patch = _patch(found, header, place["row"], place["column"])
-    except ImagingError as error:
-        return row | {"problem": f"{error.rule}: {error}"}
-    mean = float(patch.mean())
-    row |= {"hu": mean, "sd_hu": float(patch.std()), "rescale_intercept": header.intercept}
-    return row | {"inside": expected.low_hu <= mean <= expected.high_hu}
+        return header, _patch(found, header, place["row"], place["column"])
+
+    return entry(place["patient_id"], place["tissue"], place["slice_z_mm"], patch)
 
 
 def _nearest(series: ct.Series, z_mm: float) -> Header:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +20,9 @@ SAME_DIRECTION = 1e-3
 _STEP_DEGREES = 3  # a diameter between two directions is at most 0.04 % longer
 
 Mask = npt.NDArray[np.bool_]
+Choice = Callable[[Path, Mapping[int, str], str], dict[int, int]]
+"""From an ROI's file, the names in it and what bears them to a number of one's own for each that
+is wanted; `lesions` is one."""
 
 _LESION = re.compile(r"(lesion|mass|tumou?r|hcc)s?[\s_#-]*\d*", re.IGNORECASE)
 
@@ -27,7 +30,7 @@ _LESION = re.compile(r"(lesion|mass|tumou?r|hcc)s?[\s_#-]*\d*", re.IGNORECASE)
 class Mark(NamedTuple):
     """The pixels of one slice that belong to one lesion, perhaps none, and who says so."""
 
-    lesion: int
+    number: int
     sop_instance_uid: str
     mask: Mask
     roi_source: str
@@ -211,7 +214,7 @@ def lesions(path: Path, names: Mapping[int, str], what: str) -> dict[int, int]:
     ImagingError
         If none is a lesion.
     """
-    found = [number for number, name in names.items() if _LESION.fullmatch(name.strip())]
+    found = [number for number, name in names.items() if is_lesion(name)]
     if not found:
         raise ImagingError(
             "no_lesion_segment",
@@ -220,3 +223,20 @@ def lesions(path: Path, names: Mapping[int, str], what: str) -> dict[int, int]:
             path,
         )
     return {number: lesion for lesion, number in enumerate(sorted(found), start=1)}
+
+
+def is_lesion(name: str) -> bool:
+    """
+    Whether a name means a lesion.
+
+    Parameters
+    ----------
+    name : str
+        Of a segment, label, ROI or measurement.
+
+    Returns
+    -------
+    bool
+        True for lesion, mass, tumour and HCC, numbered or not.
+    """
+    return _LESION.fullmatch(name.strip()) is not None

@@ -11,13 +11,13 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import Points
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import Mark, Reference
+from hcc_utils.imaging.marks import Choice, Mark, Reference
 from hcc_utils.imaging.series import Series
 
 _GROUP, _TRACKING, _REGION = "125007", "112039", "111030"  # codes of DICOM PS3.16 TID 1411
 
 
-def marked(path: Path, series: Series) -> Iterator[Mark]:
+def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterator[Mark]:
     """
     What the regions of each lesion mark on each slice.
 
@@ -27,12 +27,14 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         A structured report with measurement groups of planar regions (TID 1500 and 1411).
     series : Series
         The series that was measured.
+    chosen : Choice, default `marks.lesions`
+        What is wanted of it.
 
     Yields
     ------
     Mark
-        One for each slice with regions of a lesion. A lesion is what one tracking identifier
-        names, in the order in which they come.
+        One for each slice with regions of a lesion, or what else is wanted: of what one tracking
+        identifier names.
 
     Raises
     ------
@@ -42,16 +44,17 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     """
     groups = list(_groups(path, _read(path)))
     names = dict(enumerate(dict.fromkeys(name for name, _ in groups)))
-    numbers = marks.lesions(path, names, "tracking identifier")
-    lesions = {names[number]: lesion for number, lesion in numbers.items()}
-    regions = [(lesions[name], region) for name, region in groups if name in lesions]
+    wanted = chosen(path, names, "tracking identifier")
+    numbers = {names[number]: number for number in wanted}
+    regions = [(numbers[name], region) for name, region in groups if name in numbers]
     uids = marks.slices(path, [_image(path, region) for _, region in regions], series)
     drawn: dict[tuple[int, str], list[Points]] = {}
-    for (lesion, region), uid in zip(regions, uids, strict=True):
-        drawn.setdefault((lesion, uid), []).append(_pixels(path, region, series.slice(uid)))
-    for (lesion, uid), found in drawn.items():
+    for (number, region), uid in zip(regions, uids, strict=True):
+        drawn.setdefault((number, uid), []).append(_pixels(path, region, series.slice(uid)))
+    for (number, uid), found in drawn.items():
         header = series.slice(uid)
-        yield Mark(lesion, uid, contours.filled(found, header.rows, header.columns), "sr")
+        mask = contours.filled(found, header.rows, header.columns)
+        yield Mark(wanted[number], uid, mask, "sr")
 
 
 def references(path: Path) -> frozenset[Reference]:

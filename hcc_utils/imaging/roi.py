@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -12,12 +12,13 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.imaging import label_maps, marks, reports, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
-from hcc_utils.imaging.marks import Mark, Mask, Reference
+from hcc_utils.imaging.marks import Choice, Mark, Mask, Reference
 from hcc_utils.imaging.series import Series, folder
 from hcc_utils.study.folders import patient_folders
 
 SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "sr", "boxes")
 EDGES: tuple[str, ...] = ("row_min", "row_max", "column_min", "column_max")
+_OBJECTS = {"seg": segmentations, "rtstruct": structure_sets, "sr": reports}
 _MODALITIES = {"seg": "SEG", "rtstruct": "RTSTRUCT", "sr": "SR"}
 COLUMNS: tuple[str, ...] = ("sop_instance_uid", "lesion", *EDGES, "roi_source", "longest_mm")
 
@@ -189,6 +190,36 @@ def from_boxes(path: Path | str, series: Series) -> pd.DataFrame:
     return boxes[list(COLUMNS)].astype(whole).reset_index(drop=True)
 
 
+def marked(path: Path | str, source: str, series: Series, chosen: Choice) -> Iterator[Mark]:
+    """
+    What an ROI marks on each slice.
+
+    Parameters
+    ----------
+    path : pathlib.Path or str
+        The patient's ROI, or the table of boxes.
+    source : {"seg", "rtstruct", "nifti", "sr", "boxes"}
+        Its form.
+    series : Series
+        The series on which it was drawn.
+    chosen : Choice
+        What is wanted of it.
+
+    Returns
+    -------
+    iterator of Mark
+        As `segmentations.marked` and its kin give it; none of a table of boxes, which names no
+        pixels.
+
+    Raises
+    ------
+    InputError
+        If it does not fit the series.
+    """
+    read = {"nifti": label_maps, **_OBJECTS}.get(source)
+    return read.marked(Path(path), series, chosen) if read else iter(())
+
+
 def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     """
     Where a patient's ROI is.
@@ -264,8 +295,7 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
     if source == "boxes":
         references = _references(path, _rows(path, series.patient_id))
     else:
-        read = {"seg": segmentations, "rtstruct": structure_sets, "sr": reports}
-        references = list(read[source].references(path))
+        references = list(_OBJECTS[source].references(path))
     there = {header.sop_instance_uid for header in series.slices}
     return all(there.issuperset(own) for own in marks.named(references, series))
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Mark, Mask, Reference
+from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Choice, Mark, Mask, Reference
 from hcc_utils.imaging.series import Series
 
 _STORAGE = {
@@ -32,7 +32,7 @@ class _Frame(NamedTuple):
     groups: _Groups
 
 
-def marked(path: Path, series: Series) -> Iterator[Mark]:
+def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterator[Mark]:
     """
     What each frame of a lesion marks.
 
@@ -43,11 +43,14 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         occupancy, a pixel is marked from `HALF` of MaximumFractionalValue on.
     series : Series
         The series that was segmented.
+    chosen : Choice, default `marks.lesions`
+        What is wanted of it.
 
     Yields
     ------
     Mark
-        One for each frame whose segment is a lesion; of a LABELMAP one for each frame and lesion.
+        One for each frame of a segment that is wanted; of a LABELMAP one for each frame and
+        segment.
 
     Raises
     ------
@@ -57,18 +60,20 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     """
     dataset = _read(path)
     labels = {int(s.SegmentNumber): str(s.SegmentLabel) for s in dataset.SegmentSequence}
-    lesions = marks.lesions(path, labels, "segment")
+    wanted = chosen(path, labels, "segment")
+    if not wanted:
+        return
     masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
     frames = list(_frames(path, dataset))
-    wanted = [frame.reference for frame in frames if frame.segment in (None, *lesions)]
-    slices = dict(zip(wanted, marks.slices(path, wanted, series), strict=True))
+    named = [frame.reference for frame in frames if frame.segment in (None, *wanted)]
+    slices = dict(zip(named, marks.slices(path, named, series), strict=True))
     for pixels, frame in zip(masks, frames, strict=True):
-        for number, lesion in lesions.items():
+        for number, own in wanted.items():
             if frame.segment in (None, number):
                 header = series.slice(slices[frame.reference])
                 _require_same_frame(path, dataset, header)
                 _require_same_grid(path, frame.groups, header, pixels.shape)
-                yield Mark(lesion, header.sop_instance_uid, _held(dataset, pixels, number), "seg")
+                yield Mark(own, header.sop_instance_uid, _held(dataset, pixels, number), "seg")
 
 
 def references(path: Path) -> frozenset[Reference]:

@@ -11,14 +11,14 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import ON_THE_PATH_PIXELS, Points
 from hcc_utils.imaging.headers import Header, ImagingError, axes
-from hcc_utils.imaging.marks import SAME_PLACE_MM, Mark, Reference
+from hcc_utils.imaging.marks import SAME_PLACE_MM, Choice, Mark, Reference
 from hcc_utils.imaging.series import Series
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
 _CLOSED = ("CLOSED_PLANAR", "CLOSEDPLANAR_XOR")
 
 
-def marked(path: Path, series: Series) -> Iterator[Mark]:
+def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterator[Mark]:
     """
     What the contours of each lesion mark on each slice.
 
@@ -28,12 +28,14 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         An RT structure set.
     series : Series
         The series on which it was drawn.
+    chosen : Choice, default `marks.lesions`
+        What is wanted of it.
 
     Yields
     ------
     Mark
-        One for each slice with contours of a lesion; its source is "rtstruct" where they name
-        the slice and "rtstruct_by_position" where only their position tells it.
+        One for each slice with contours of an ROI that is wanted; its source is "rtstruct" where
+        they name the slice and "rtstruct_by_position" where only their position tells it.
 
     Raises
     ------
@@ -44,10 +46,10 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
     dataset = _read(path)
     rois = {int(roi.ROINumber): roi for roi in dataset.get("StructureSetROISequence", [])}
     names = {number: str(roi.get("ROIName", "")) for number, roi in rois.items()}
-    lesions = marks.lesions(path, names, "ROI")
+    wanted = chosen(path, names, "ROI")
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
-    outlines = [one for one in _contours(dataset) if one[0] in lesions]
+    outlines = [one for one in _contours(dataset) if one[0] in wanted]
     alone = [named[0] for _, contour in outlines if len(named := _images(contour)) == 1]
     slices = dict(zip(alone, marks.slices(path, alone, series), strict=True))
     for number, contour in outlines:
@@ -55,15 +57,15 @@ def marked(path: Path, series: Series) -> Iterator[Mark]:
         uid = slices[named[0]] if len(named) == 1 else _at(path, dataset, contour, points, series)
         header = series.slice(uid)
         _require_same_frame(path, rois[number], header)
-        slot = lesions[number], uid
+        slot = number, uid
         drawn.setdefault(slot, []).append(_pixels(path, points, header))
         if not named:
             by_position.add(slot)
-    for (lesion, uid), found in drawn.items():
+    for (number, uid), found in drawn.items():
         header = series.slice(uid)
         mask = contours.filled(found, header.rows, header.columns)
-        source = "rtstruct_by_position" if (lesion, uid) in by_position else "rtstruct"
-        yield Mark(lesion, uid, mask, source)
+        source = "rtstruct_by_position" if (number, uid) in by_position else "rtstruct"
+        yield Mark(wanted[number], uid, mask, source)
 
 
 def references(path: Path) -> frozenset[Reference]:
