@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -48,9 +49,9 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
         If it is no label map, has names but no lesion, its grid is not that of the series, or it
         marks a plane where the series has no slice.
     """
-    read = _read(path)
-    image = _aligned(read, series)
-    differing = _differing(image, series)
+    file = _opened(path)
+    grid = _aligned(_grid(file), _order(_grid(file), series))
+    differing = _differing(grid, series)
     if differing:
         raise ImagingError(
             "other_grid",
@@ -58,10 +59,10 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
             f"{'; '.join(differing)}. Export the label map on the CT's own grid, not resampled.",
             path,
         )
-    values = _values(path, image)
-    planes = np.rint(_planes(image, series)).astype(int)
-    column, row = _corner(image, series)
-    for own, layer, label in _wanted(path, read, values, chosen):
+    values = _values(path, file, _order(_grid(file), series))
+    planes = np.rint(_planes(grid, series)).astype(int)
+    column, row = _corner(grid, series)
+    for own, layer, label in _wanted(path, file, values, chosen):
         held = values[..., layer] == label
         _require_slices(path, held, planes)
         for header, plane in zip(series.slices, planes, strict=True):
@@ -87,11 +88,12 @@ def fits(path: Path, series: Series) -> bool:
     bool
         True for each of several series that lie on one grid, such as the phases of one CT.
     """
-    return not _differing(_aligned(_read(path), series), series)
+    grid = _grid(_opened(path))
+    return not _differing(_aligned(grid, _order(grid, series)), series)
 
 
-def _read(path: Path) -> Any:
-    """The image, where it has three dimensions and one value a pixel, or Slicer's layers."""
+def _opened(path: Path) -> Any:
+    """A reader that knows the header: of three dimensions and one value a pixel, or layers."""
     import SimpleITK
 
     if not path.is_file():
@@ -102,30 +104,38 @@ def _read(path: Path) -> Any:
         raise ImagingError(
             "unreadable_roi", f"{path} is not a label map ({', '.join(FORMS)}).", path
         )
+    file = SimpleITK.ImageFileReader()
+    file.SetFileName(str(path))
+    with _readable(path):
+        file.ReadImageInformation()
+    n_layers = 1 + max((layer for _, layer, _ in _slicer_segments(path, file)), default=0)
+    if file.GetDimension() != 3 or file.GetNumberOfComponents() != n_layers:
+        raise ImagingError(
+            "unreadable_roi",
+            f"{path} has {file.GetDimension()} dimensions and {file.GetNumberOfComponents()} "
+            f"value(s) a pixel; a label map has 3 and {n_layers}.",
+            path,
+        )
+    return file
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """What the reading library says of a file that it cannot read, as ours."""
     try:
-        image = SimpleITK.ReadImage(str(path))
+        yield
     except RuntimeError as error:
         why = str(error).strip().splitlines()[-1]
         raise ImagingError(
             "unreadable_roi", f"{path} cannot be read ({why}). Export it again.", path
         ) from error
-    n_layers = 1 + max((layer for _, layer, _ in _slicer_segments(path, image)), default=0)
-    if image.GetDimension() != 3 or image.GetNumberOfComponentsPerPixel() != n_layers:
-        raise ImagingError(
-            "unreadable_roi",
-            f"{path} has {image.GetDimension()} dimensions and "
-            f"{image.GetNumberOfComponentsPerPixel()} value(s) a pixel; a label map has 3 and "
-            f"{n_layers}.",
-            path,
-        )
-    return image
 
 
 def _wanted(
-    path: Path, image: Any, values: npt.NDArray[Any], chosen: Choice
+    path: Path, file: Any, values: npt.NDArray[Any], chosen: Choice
 ) -> list[tuple[int, int, int]]:
     """Number, layer and label of what is wanted."""
-    segments = _slicer_segments(path, image)
+    segments = _slicer_segments(path, file)
     if segments:
         names = {number: name for number, (name, _, _) in enumerate(segments)}
         return [(own, *segments[n][1:]) for n, own in chosen(path, names, "segment").items()]
@@ -137,14 +147,14 @@ def _wanted(
     return [(own, 0, label) for label, own in chosen(path, names, "label").items()]
 
 
-def _slicer_segments(path: Path, image: Any) -> list[tuple[str, int, int]]:
+def _slicer_segments(path: Path, file: Any) -> list[tuple[str, int, int]]:
     """Name, layer and label of each segment that 3D Slicer wrote into the header."""
-    keys = image.GetMetaDataKeys()
+    keys = file.GetMetaDataKeys()
     numbers = sorted(int(key[1]) for key in map(_SLICER_NAME.fullmatch, keys) if key)
     found = []
     for number in numbers:  # before 2020 each segment was a layer, with the label 1
         said = {
-            what: image.GetMetaData(f"Segment{number}_{what}")
+            what: file.GetMetaData(f"Segment{number}_{what}")
             for what in ("Name", "Layer", "LabelValue")
             if f"Segment{number}_{what}" in keys
         }
@@ -181,51 +191,81 @@ def _descriptions(path: Path) -> dict[int, str]:
     return {int(found[1]): found[2] for found in read}
 
 
-def _aligned(image: Any, series: Series) -> Any:
-    """The same image, its axes in the order and sense of the slices' columns, rows and normal."""
-    import SimpleITK
+class _Grid(NamedTuple):
+    """Of an image's axes: how many pixels, the first one's place, how far apart and whereto."""
 
-    along = np.reshape(image.GetDirection(), (3, 3)).T @ axes(series.slices[0])
-    order = np.abs(along).argmax(axis=0).tolist()
-    if sorted(order) != [0, 1, 2]:
-        return image  # half-way between two orders: its directions differ whichever is taken
-    backwards = [bool(along[axis, own] < 0) for own, axis in enumerate(order)]
-    return SimpleITK.Flip(SimpleITK.PermuteAxes(image, order), backwards, False)
+    size: npt.NDArray[np.int_]
+    origin: npt.NDArray[np.float64]
+    spacing: npt.NDArray[np.float64]
+    direction: npt.NDArray[np.float64]
 
 
-def _differing(image: Any, series: Series) -> list[str]:
+class _Order(NamedTuple):
+    """The image's axes in the order of the slices' columns, rows and normal, and which turn."""
+
+    axes: npt.NDArray[np.int_]
+    backwards: npt.NDArray[np.bool_]
+
+
+def _grid(file: Any) -> _Grid:
+    """Where an image lies."""
+    return _Grid(
+        np.array(file.GetSize()),
+        np.array(file.GetOrigin()),
+        np.array(file.GetSpacing()),
+        np.reshape(file.GetDirection(), (3, 3)),
+    )
+
+
+def _order(grid: _Grid, series: Series) -> _Order:
+    """How the image's axes become those of the slices."""
+    along = grid.direction.T @ axes(series.slices[0])
+    order = np.abs(along).argmax(axis=0)
+    if set(order) != {0, 1, 2}:  # half-way between two orders: whichever, its directions differ
+        order = np.arange(3)
+    return _Order(order, along[order, np.arange(3)] < 0)
+
+
+def _aligned(grid: _Grid, order: _Order) -> _Grid:
+    """The grid of the same image, its axes in another order and sense."""
+    size, spacing = grid.size[order.axes], grid.spacing[order.axes]
+    direction = grid.direction[:, order.axes]
+    first = grid.origin + direction @ (spacing * (size - 1) * order.backwards)
+    return _Grid(size, first, spacing, direction * np.where(order.backwards, -1, 1))
+
+
+def _differing(grid: _Grid, series: Series) -> list[str]:
     """What of the grid is not that of the slices, in words."""
     first = series.slices[0]
     steps = axes(first)
     spacing = np.linalg.norm(steps, axis=0)
-    size, ours = image.GetSize()[:2], (first.columns, first.rows)  # a part is cut out of it
-    theirs = np.array(image.GetSpacing())
+    size, ours = tuple(grid.size[:2].tolist()), (first.columns, first.rows)  # or a part of it
+    theirs = grid.spacing
     found = []
     if size[0] > ours[0] or size[1] > ours[1]:
         found.append(f"size {size} against {ours} columns and rows")
     if np.abs(theirs - spacing)[:2].max() > SAME_DIRECTION:
         found.append(f"spacing {_said(theirs[:2])} against {_said(spacing[:2])} mm")
-    direction = np.reshape(image.GetDirection(), (3, 3))
-    if np.abs(direction - steps / spacing).max() > SAME_DIRECTION:
+    if np.abs(grid.direction - steps / spacing).max() > SAME_DIRECTION:
         found.append("direction (it is turned or sheared against the slices)")
-    return found or _displaced(image, series)
+    return found or _displaced(grid, series)
 
 
-def _displaced(image: Any, series: Series) -> list[str]:
+def _displaced(grid: _Grid, series: Series) -> list[str]:
     """Where an image of the slices' spacing and direction lies beside them, in words."""
-    across, spacing = _offsets(image, series)[:2], np.array(image.GetSpacing()[:2])
-    corner = _corner(image, series)
+    across, spacing = _offsets(grid, series)[:2], grid.spacing[:2]
+    corner = _corner(grid, series)
     first = series.slices[0]
-    room = np.array([first.columns, first.rows]) - image.GetSize()[:2] - corner
+    room = np.array([first.columns, first.rows]) - grid.size[:2] - corner
     beside = np.abs(across + (corner * spacing)[:, None]).max() > SAME_PLACE_MM
     if beside or corner.min() < 0 or room.min() < 0:
         worst = across[:, np.abs(across).max(axis=0).argmax()]
         return [f"origin (a slice lies {_said(worst)} mm beside it in its plane)"]
-    planes = _planes(image, series)
-    within = planes[(np.rint(planes) >= 0) & (np.rint(planes) < image.GetSize()[2])]
+    planes = _planes(grid, series)
+    within = planes[(np.rint(planes) >= 0) & (np.rint(planes) < grid.size[2])]
     if not len(within):
         return [f"extent along the normal (all {len(planes)} slices lie beyond it)"]
-    between = np.abs(within - np.rint(within)) * image.GetSpacing()[2]
+    between = np.abs(within - np.rint(within)) * grid.spacing[2]
     if between.max() > SAME_PLACE_MM:
         count = f"{(between > SAME_PLACE_MM).sum()} of {len(planes)}"
         apart = f"{count} slices lie between its planes, by up to {between.max():.2f} mm"
@@ -233,41 +273,43 @@ def _displaced(image: Any, series: Series) -> list[str]:
     return []
 
 
-def _corner(image: Any, series: Series) -> npt.NDArray[np.int_]:
+def _corner(grid: _Grid, series: Series) -> npt.NDArray[np.int_]:
     """The column and the row of the slices on which the image's first pixel lies."""
-    offset = _offsets(image, series)[:2, 0] / image.GetSpacing()[:2]
+    offset = _offsets(grid, series)[:2, 0] / grid.spacing[:2]
     corner: npt.NDArray[np.int_] = -np.rint(offset).astype(int)
     return corner
 
 
-def _offsets(image: Any, series: Series) -> npt.NDArray[np.float64]:
+def _offsets(grid: _Grid, series: Series) -> npt.NDArray[np.float64]:
     """How far each slice lies from the image's first pixel, in mm: right, down, along."""
     positions = np.array([header.position_mm for header in series.slices])
-    own = np.reshape(image.GetDirection(), (3, 3))
-    offsets: npt.NDArray[np.float64] = own.T @ (positions - image.GetOrigin()).T
+    offsets: npt.NDArray[np.float64] = grid.direction.T @ (positions - grid.origin).T
     return offsets
 
 
-def _planes(image: Any, series: Series) -> npt.NDArray[np.float64]:
+def _planes(grid: _Grid, series: Series) -> npt.NDArray[np.float64]:
     """The plane of the image, counted from 0, in which each slice lies."""
-    planes: npt.NDArray[np.float64] = _offsets(image, series)[2] / image.GetSpacing()[2]
+    planes: npt.NDArray[np.float64] = _offsets(grid, series)[2] / grid.spacing[2]
     return planes
 
 
-def _values(path: Path, image: Any) -> npt.NDArray[Any]:
-    """The labels, axes (plane, row, column, layer)."""
+def _values(path: Path, file: Any, order: _Order) -> npt.NDArray[Any]:
+    """The labels, axes (plane, row, column, layer) of the slices."""
     import SimpleITK
 
-    values: npt.NDArray[Any] = SimpleITK.GetArrayFromImage(image)
+    with _readable(path):
+        values: npt.NDArray[Any] = SimpleITK.GetArrayFromImage(file.Execute())
     values = values.reshape(*values.shape[:3], -1)
-    if not ((values >= 0) & (values % 1 == 0)).all():
+    if values.dtype.kind != "u" and not ((values >= 0) & (values % 1 == 0)).all():
         raise ImagingError(
             "not_a_label_map",
             f"{path} holds values that are no labels (fractions, or below 0). Export a label map: "
             "0 where there is no lesion, 1 (2, 3, ...) in the first (second, third, ...) lesion.",
             path,
         )
-    return values
+    # an array counts the axes of an image from the last
+    values = values.transpose(*(2 - order.axes[::-1]), 3)
+    return np.flip(values, tuple(np.flatnonzero(order.backwards[::-1]).tolist()))
 
 
 def _require_slices(path: Path, held: marks.Mask, planes: npt.NDArray[np.int_]) -> None:
