@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import numpy as np
 import pydicom
 import pytest
@@ -9,7 +12,7 @@ from dicom_files import PLANES, mask, rows, uid, write_seg, write_series
 from test_series import opened
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import roi
+from hcc_utils.imaging import roi, slices
 
 LESION = mask(s1=(3, 8, 4, 9), s2=(2, 10, 4, 12))
 EXPECTED = [[uid(1, 2), 1, 3, 8, 4, 9, "seg"], [uid(1, 3), 1, 2, 10, 4, 12, "seg"]]
@@ -136,10 +139,6 @@ def refer_elsewhere(image):
     source.ReferencedSOPInstanceUID = uid(7, 7)
 
 
-def refer_nowhere(image):
-    del of_frame(image).DerivationImageSequence
-
-
 def move(image):
     of_frame(image).PlanePositionSequence[0].ImagePositionPatient = [-10, -12.5, 2.5]
 
@@ -161,7 +160,6 @@ def erase(image):
     ("change", "message"),
     [
         pytest.param(refer_elsewhere, r"holds no slice .*\.7\.7, to which", id="other image"),
-        pytest.param(refer_nowhere, "frame 1 refers to 0 images", id="no image"),
         pytest.param(move, "does not lie on the pixels", id="half a millimetre off"),
         pytest.param(turn, "does not lie on the pixels", id="mirrored"),
         pytest.param(rename, "it has Segment_1. Rename", id="no lesion"),
@@ -189,6 +187,104 @@ def test_a_segmentation_of_the_other_series_is_refused(tmp_path, folder):
     seg = write_seg(tmp_path / "roi.dcm", other, {"Lesion": LESION})
     with pytest.raises(InputError, match="Give the series on which the ROI was drawn"):
         roi.from_seg(seg, opened(folder))
+    assert [roi.drawn_on(opened(one), seg, "seg") for one in (folder, other)] == [False, True]
+
+
+def refer_to_places(image):
+    """No frame names an image; the series stays named as a whole."""
+    for frame in image.PerFrameFunctionalGroupsSequence:
+        del frame.DerivationImageSequence
+
+
+@pytest.mark.parametrize("plane", PLANES)
+def test_frames_that_name_no_image_are_placed_by_position(tmp_path, plane):
+    """And their boxes say so."""
+    folder = write_series(tmp_path / "P1", change=PLANES[plane])
+    seg = edited(write_seg(tmp_path / "roi.dcm", folder, {"Lesion": LESION}), refer_to_places)
+    by_position = [[*row[:-1], "seg_by_position"] for row in EXPECTED]
+    assert (
+        rows(roi.from_seg(seg, opened(folder)))
+        == by_position[:: -1 if plane == "descending" else 1]
+    )
+
+
+def test_position_alone_does_not_lead_into_another_series(tmp_path, folder):
+    """Phases of one examination share their positions and their frame of reference."""
+    phase = write_series(tmp_path / "phase" / "P1", series=2)
+    seg = edited(write_seg(tmp_path / "roi.dcm", folder, {"Lesion": LESION}), refer_to_places)
+    assert [roi.drawn_on(opened(one), seg, "seg") for one in (folder, phase)] == [True, False]
+    with pytest.raises(InputError, match=rf"was drawn on the series {uid(1)}, not on {uid(2)}"):
+        roi.from_seg(seg, opened(phase))
+
+
+@pytest.mark.parametrize(("z_mm", "count"), [((0, 5, 7.5, 10), 0), ((0, 2.5, 2.5, 5), 2)])
+def test_a_position_of_no_one_slice_is_refused(tmp_path, folder, z_mm, count):
+    """The lesion begins at 2.5 mm."""
+    seg = edited(write_seg(tmp_path / "roi.dcm", folder, {"Lesion": LESION}), refer_to_places)
+    other = write_series(tmp_path / "other" / "P1", z_mm=z_mm)
+    with pytest.raises(InputError, match=f"names no image, and {count} slices lie at its place"):
+        roi.from_seg(seg, opened(other))
+
+
+def two_acquisitions(folder):
+    """Slices 0 to 5 at their places, and once more as 6 to 11; one acquisition each."""
+
+    def numbered(number, image):
+        image.AcquisitionNumber = 1 + number // 6
+
+    return write_series(folder, z_mm=[2.5 * number for number in range(6)] * 2, change=numbered)
+
+
+def acquisition(found, first):
+    """Six of the files, as the manifest's acquisition_number chooses them."""
+    own = {uid(1, first + number) for number in range(1, 7)}
+    return replace(found, slices=tuple(h for h in found.slices if h.sop_instance_uid in own))
+
+
+def alone(folder, first):
+    """A folder with six of the files."""
+    links = folder.parent / "alone"
+    links.mkdir()
+    for file in sorted(folder.iterdir())[first : first + 6]:
+        (links / file.name).symlink_to(file)
+    return links
+
+
+@pytest.mark.parametrize("first", [0, 6])
+def test_of_two_acquisitions_the_one_that_is_named(tmp_path, first):
+    """Both lie at the same places; highdicom names the images of one."""
+    folder = two_acquisitions(tmp_path / "P1")
+    seg = write_seg(tmp_path / "roi.dcm", alone(folder, first), {"Lesion": LESION})
+    found = opened(folder)
+    named = [uid(1, first + 2), uid(1, first + 3)]
+    assert roi.from_seg(seg, found)["sop_instance_uid"].tolist() == named
+    halves = [acquisition(found, 0), acquisition(found, 6)]
+    assert [roi.drawn_on(half, seg, "seg") for half in halves] == [first == 0, first == 6]
+    assert len(slices.lesion_slices(found, roi.from_seg(seg, found), size=8).table) == 2
+
+
+def test_of_two_acquisitions_that_are_both_named_one_must_be_chosen(tmp_path):
+    """As dcmqi 1.5.7 (3D Slicer's exporter) writes it: each frame names all images at its place."""
+    folder = two_acquisitions(tmp_path / "P1")
+
+    def name_both(image):
+        for frame in image.PerFrameFunctionalGroupsSequence:
+            sources = frame.DerivationImageSequence[0].SourceImageSequence
+            again = deepcopy(sources[0])
+            number = int(again.ReferencedSOPInstanceUID.rpartition(".")[2])
+            again.ReferencedSOPInstanceUID = uid(1, number + 6)
+            sources.insert(0, again)
+
+    seg = write_seg(tmp_path / "roi.dcm", alone(folder, 0), {"Lesion": LESION})
+    edited(seg, name_both)
+    found = opened(folder)
+    with pytest.raises(InputError, match=r"2 slices at once.*acquisition_number in the manifest"):
+        roi.from_seg(seg, found)
+    for first in (0, 6):
+        half = acquisition(found, first)
+        assert roi.drawn_on(half, seg, "seg")
+        named = [uid(1, first + 2), uid(1, first + 3)]
+        assert roi.from_seg(seg, half)["sop_instance_uid"].tolist() == named
 
 
 def test_a_ct_or_a_missing_file_is_no_segmentation(tmp_path, folder):
@@ -247,7 +343,6 @@ def test_a_box_on_another_series_is_refused(tmp_path, folder):
     path = table(tmp_path, f"P1,{uid(1, 2)},3,8,4,9", f"P1,{uid(2, 2)},3,8,4,9")
     with pytest.raises(InputError, match=r"to which the ROI refers \(1 of its 2 slices"):
         roi.from_boxes(path, opened(folder))
-    assert not roi.drawn_on(opened(folder), path, "boxes")
 
 
 def test_what_a_table_lacks_is_named(tmp_path, folder):

@@ -105,7 +105,7 @@ def test_boxes_are_on_the_frames_that_are_named(folder, form):
 
 @pytest.mark.parametrize("form", WRITE)
 def test_it_was_drawn_on_the_series_that_holds_its_frames(tmp_path, folder, form):
-    """Not on a phase kept in another file, nor on a file of fewer frames."""
+    """Not on a phase kept in another file; which frames are missing is told with the boxes."""
     path, source = WRITE[form](folder), form.split(",")[0]
 
     def renamed(image):
@@ -114,7 +114,9 @@ def test_it_was_drawn_on_the_series_that_holds_its_frames(tmp_path, folder, form
     phase = write_enhanced(tmp_path / "phase" / "P1" / "ct.dcm", ORDER, change=renamed).parent
     fewer = write_enhanced(tmp_path / "fewer" / "P1" / "ct.dcm", ORDER[:5]).parent
     drawn_on = [roi.drawn_on(opened(one), path, source) for one in (folder, phase, fewer)]
-    assert drawn_on == [True, False, False]
+    assert drawn_on == [True, False, True]
+    with pytest.raises(InputError, match=r"to which the ROI refers .1 of its 2 slices"):
+        READ[source](path, opened(fewer))
 
 
 def no_frame(item):
@@ -132,8 +134,8 @@ def no_such_frame(item):
 @pytest.mark.parametrize(
     ("change", "rule", "message"),
     [
-        (no_frame, "several_frames", r"refers to 6 frames of the enhanced CT .*\.1\.1 at once"),
-        (two_frames, "several_frames", "refers to 2 frames"),
+        (no_frame, "several_slices", "refers to 6 slices at once.*name the frame .Referenced"),
+        (two_frames, "several_slices", r"refers to 2 slices at once, such as .*\.1\.1#4 and"),
         (no_such_frame, "unresolved_reference", r"holds no slice .*\.1\.1#7, to which"),
     ],
 )
@@ -151,7 +153,7 @@ def test_a_reference_that_leads_to_no_one_frame_is_refused(folder, form, change,
 
 @pytest.mark.parametrize(
     ("frame", "message"),
-    [("", "refers to 6 frames of the enhanced CT"), ("7", "holds no slice .*#7, to which")],
+    [("", "refers to 6 slices at once"), ("7", "holds no slice .*#7, to which")],
 )
 def test_a_box_that_leads_to_no_one_frame_is_refused(folder, frame, message):
     path = as_boxes(folder)

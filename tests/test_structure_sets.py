@@ -185,7 +185,7 @@ def set_first(**values):
     ("change", "message"),
     [
         pytest.param(refer_elsewhere, r"holds no slice .*\.7\.7, to which", id="other image"),
-        pytest.param(refer_twice, "refers to 2 images; one is needed", id="two images"),
+        pytest.param(refer_twice, "refers to 2 slices at once, such as", id="two images"),
         pytest.param(refer_to_the_neighbour, r"leaves its plane by 2\.50 mm", id="neighbour"),
         pytest.param(tilt, r"leaves its plane by 0\.30 mm", id="not planar"),
         pytest.param(push_out, "1 of 4 points are beyond its edge", id="beyond the edge"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,6 +41,13 @@ class Reference(NamedTuple):
 
     sop_instance_uid: str
     frames: tuple[int, ...] = ()
+
+
+class Named(NamedTuple):
+    """The images that an ROI names, and the series that it names as a whole."""
+
+    images: frozenset[Reference]
+    series: frozenset[str] = frozenset()
 
 
 def read(path: Path, what: str) -> Any:
@@ -93,44 +100,38 @@ def reference(item: Any) -> Reference:
     return Reference(str(item.ReferencedSOPInstanceUID), tuple(frames.tolist()))
 
 
-def named(references: Sequence[Reference], series: Series) -> Iterator[list[str]]:
+def named(references: Iterable[Reference], series: Series) -> list[str]:
     """
-    The slices to which each reference leads.
+    The slices to which references lead.
 
     Parameters
     ----------
-    references : sequence of Reference
+    references : iterable of Reference
         What an ROI names.
     series : Series
         The series that may hold it.
 
-    Yields
-    ------
+    Returns
+    -------
     list of str
-        Their names in `series` (`headers.Header`): one for each frame, and of an enhanced CT
-        whose frame is not told all frames. A slice that `series` does not hold is named as well.
+        Their names in `series` (`headers.Header`), each once: one for each frame, and of an
+        enhanced CT whose frame is not told all frames. What `series` does not hold is named too.
     """
-    frames: dict[str, dict[int, str]] = {}
-    for header in series.slices:
-        uid = header.sop_instance_uid.partition("#")[0]
-        frames.setdefault(uid, {})[header.frame_number] = header.sop_instance_uid
-    for uid, numbers in references:
-        there = frames.get(uid, {})
-        gone = [f"{uid}#{number}" for number in numbers if number not in there]
-        held = [there[number] for number in numbers if number in there] or list(there.values())
-        yield gone or held or [uid]
+    images = _images(series)
+    return list(dict.fromkeys(uid for one in references for uid in _led(one, images)))
 
 
-def slices(path: Path, references: Sequence[Reference], series: Series) -> list[str]:
+def slices(path: Path, references: Sequence[Sequence[Reference]], series: Series) -> list[str]:
     """
-    The one slice to which each reference leads.
+    The one slice to which the references of each mark lead.
 
     Parameters
     ----------
     path : pathlib.Path
         The ROI, for messages.
-    references : sequence of Reference
-        What it names.
+    references : sequence of sequence of Reference
+        The images that each of its marks names: at least one, and several of several acquisitions
+        at one place, of which `series` may be one.
     series : Series
         The series on which it was drawn.
 
@@ -142,20 +143,70 @@ def slices(path: Path, references: Sequence[Reference], series: Series) -> list[
     Raises
     ------
     ImagingError
-        If a reference leads to several frames of an enhanced CT, or `series` does not hold them
-        all.
+        If a mark leads to several slices of `series`, or to none.
     """
-    found = list(named(references, series))
-    for one, own in zip(references, found, strict=True):
-        if len(own) != 1:
+    images = _images(series)
+    there = {uid for frames in images.values() for uid in frames.values()}
+    found = []
+    for own in references:
+        led = [uid for one in own for uid in _led(one, images)]
+        held = [uid for uid in led if uid in there]
+        if len(held) > 1:
             raise ImagingError(
-                "several_frames",
-                f"{path} refers to {len(own)} frames of the enhanced CT {one.sop_instance_uid} at "
-                "once; one is needed (ReferencedFrameNumber; frame_number in a table of boxes).",
+                "several_slices",
+                f"{path} refers to {len(held)} slices at once, such as {held[0]} and {held[1]}; "
+                "one is needed. Of two acquisitions in one series name one (acquisition_number in "
+                "the manifest's series_rule); of an enhanced CT name the frame "
+                "(ReferencedFrameNumber, or frame_number in a table of boxes).",
                 path,
             )
-    series.require(uid for (uid,) in found)
-    return [uid for (uid,) in found]
+        found.append((held or led)[0])
+    series.require(found)
+    return found
+
+
+def require_series(path: Path, series_instance_uids: Collection[str], series: Series) -> None:
+    """
+    Nothing, where an ROI that names no slice may lie on a series.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The ROI, for messages.
+    series_instance_uids : collection of str
+        The series that it names as a whole, perhaps none.
+    series : Series
+        The series on which it should lie.
+
+    Raises
+    ------
+    ImagingError
+        If it names others.
+    """
+    if series_instance_uids and series.series_instance_uid not in series_instance_uids:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path} was drawn on the series {', '.join(series_instance_uids)}, not on "
+            f"{series.series_instance_uid}. Name that series in the manifest.",
+            path,
+        )
+
+
+def _images(series: Series) -> dict[str, dict[int, str]]:
+    """By SOPInstanceUID and frame number, the slices' names."""
+    images: dict[str, dict[int, str]] = {}
+    for header in series.slices:
+        uid = header.sop_instance_uid.partition("#")[0]
+        images.setdefault(uid, {})[header.frame_number] = header.sop_instance_uid
+    return images
+
+
+def _led(one: Reference, images: Mapping[str, Mapping[int, str]]) -> list[str]:
+    """The slices to which a reference leads, whether they are there or not."""
+    frames = images.get(one.sop_instance_uid, {})
+    if not one.frames:
+        return list(frames.values()) or [one.sop_instance_uid]
+    return [frames.get(number, f"{one.sop_instance_uid}#{number}") for number in one.frames]
 
 
 def longest_mm(mask: Mask, spacing_mm: tuple[float, ...] | None) -> float:

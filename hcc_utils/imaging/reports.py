@@ -11,7 +11,7 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import Points
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import Choice, Mark, Reference
+from hcc_utils.imaging.marks import Choice, Mark, Named, Reference
 from hcc_utils.imaging.series import Series
 
 _GROUP, _TRACKING, _REGION = "125007", "112039", "111030"  # codes of DICOM PS3.16 TID 1411
@@ -47,7 +47,7 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     wanted = chosen(path, names, "tracking identifier")
     numbers = {names[number]: number for number in wanted}
     regions = [(numbers[name], region) for name, region in groups if name in numbers]
-    uids = marks.slices(path, [_image(path, region) for _, region in regions], series)
+    uids = marks.slices(path, [[_image(path, region)] for _, region in regions], series)
     drawn: dict[tuple[int, str], list[Points]] = {}
     for (number, region), uid in zip(regions, uids, strict=True):
         drawn.setdefault((number, uid), []).append(_pixels(path, region, series.slice(uid)))
@@ -57,7 +57,7 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
         yield Mark(wanted[number], uid, mask, "sr")
 
 
-def references(path: Path) -> frozenset[Reference]:
+def references(path: Path) -> Named:
     """
     The images to which a structured report refers.
 
@@ -68,10 +68,10 @@ def references(path: Path) -> frozenset[Reference]:
 
     Returns
     -------
-    frozenset of Reference
+    Named
         Those of all its regions.
     """
-    return frozenset(_image(path, region) for _, region in _groups(path, _read(path)))
+    return Named(frozenset(_image(path, region) for _, region in _groups(path, _read(path))))
 
 
 def _read(path: Path) -> Any:

@@ -12,7 +12,7 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.imaging import label_maps, marks, reports, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
-from hcc_utils.imaging.marks import Choice, Mark, Mask, Reference
+from hcc_utils.imaging.marks import Choice, Mark, Mask, Named, Reference
 from hcc_utils.imaging.series import Series, folder
 from hcc_utils.study.folders import patient_folders
 
@@ -182,7 +182,9 @@ def from_boxes(path: Path | str, series: Series) -> pd.DataFrame:
             "numbers from 0, the minimum not above the maximum.",
             path,
         )
-    boxes["sop_instance_uid"] = marks.slices(path, _references(path, boxes), series)
+    boxes["sop_instance_uid"] = marks.slices(
+        path, [[one] for one in _references(path, boxes)], series
+    )
     boxes[list(EDGES)] = edges
     boxes["lesion"] = boxes.get("lesion", 1)
     boxes["longest_mm"], boxes["roi_source"] = np.nan, "boxes"
@@ -286,18 +288,24 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
     Returns
     -------
     bool
-        True where the series holds every slice to which the ROI refers, or has the grid of the
-        label map.
+        True where the series holds any slice to which the ROI refers (whether it holds all of
+        them is asked where the boxes are read) or, where the ROI refers to none, where it names
+        the series or no series at all. Of a label map, which refers to nothing, whether the
+        series has its grid: several phases of one CT may.
     """
     path = Path(path)
     if source == "nifti":
         return label_maps.fits(path, series)
     if source == "boxes":
-        references = _references(path, _rows(path, series.patient_id))
+        rows = _rows(path, series.patient_id)
+        images, whole = frozenset(_references(path, rows)), frozenset[str]()
     else:
-        references = list(_OBJECTS[source].references(path))
+        changed = path.stat().st_mtime_ns if path.is_file() else 0
+        images, whole = _named(source, str(path), changed)
+    if not images:
+        return not whole or series.series_instance_uid in whole
     there = {header.sop_instance_uid for header in series.slices}
-    return all(there.issuperset(own) for own in marks.named(references, series))
+    return not there.isdisjoint(marks.named(images, series))
 
 
 def _boxes(path: Path, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
@@ -341,6 +349,13 @@ def _references(path: Path, boxes: pd.DataFrame) -> list[Reference]:
         )
     numbers = [(int(float(frame)),) if frame else () for frame in frames]
     return list(map(Reference, boxes["sop_instance_uid"], numbers))
+
+
+@lru_cache(maxsize=1)
+def _named(source: str, path: str, _changed: int) -> Named:
+    """What an object refers to, read once for all series of a patient."""
+    named: Named = _OBJECTS[source].references(Path(path))
+    return named
 
 
 @lru_cache(maxsize=1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +11,15 @@ import numpy.typing as npt
 
 from hcc_utils.imaging import marks
 from hcc_utils.imaging.headers import Header, ImagingError
-from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Choice, Mark, Mask, Reference
+from hcc_utils.imaging.marks import (
+    SAME_DIRECTION,
+    SAME_PLACE_MM,
+    Choice,
+    Mark,
+    Mask,
+    Named,
+    Reference,
+)
 from hcc_utils.imaging.series import Series
 
 _STORAGE = {
@@ -25,10 +33,10 @@ _Groups = tuple[Any, Any]  # a frame's own attributes, and those that all frames
 
 
 class _Frame(NamedTuple):
-    """Whose frame it is (None: of all segments), its slice, and where to look for the rest."""
+    """Whose frame it is (None: of all segments), its images, and where to look for the rest."""
 
     segment: int | None
-    reference: Reference
+    references: tuple[Reference, ...]
     groups: _Groups
 
 
@@ -50,7 +58,8 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     ------
     Mark
         One for each frame of a segment that is wanted; of a LABELMAP one for each frame and
-        segment.
+        segment. Its source is "seg" where the frame names the slice and "seg_by_position" where
+        only its position tells it.
 
     Raises
     ------
@@ -64,19 +73,23 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     if not wanted:
         return
     masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
-    frames = list(_frames(path, dataset))
-    named = [frame.reference for frame in frames if frame.segment in (None, *wanted)]
-    slices = dict(zip(named, marks.slices(path, named, series), strict=True))
-    for pixels, frame in zip(masks, frames, strict=True):
+    frames = {
+        place: frame
+        for place, frame in enumerate(_frames(path, dataset))
+        if frame.segment in (None, *wanted)
+    }
+    uids = _slices(path, dataset, list(frames.values()), series)
+    for (place, frame), uid in zip(frames.items(), uids, strict=True):
+        header = series.slice(uid)
+        _require_same_frame(path, dataset, header)
+        _require_same_grid(path, frame.groups, header, masks[place].shape)
+        source = "seg" if frame.references else "seg_by_position"
         for number, own in wanted.items():
             if frame.segment in (None, number):
-                header = series.slice(slices[frame.reference])
-                _require_same_frame(path, dataset, header)
-                _require_same_grid(path, frame.groups, header, pixels.shape)
-                yield Mark(own, header.sop_instance_uid, _held(dataset, pixels, number), "seg")
+                yield Mark(own, uid, _held(dataset, masks[place], number), source)
 
 
-def references(path: Path) -> frozenset[Reference]:
+def references(path: Path) -> Named:
     """
     The images to which a segmentation refers.
 
@@ -87,10 +100,12 @@ def references(path: Path) -> frozenset[Reference]:
 
     Returns
     -------
-    frozenset of Reference
-        Those of all its frames.
+    Named
+        Those of all its frames, and its series.
     """
-    return frozenset(frame.reference for frame in _frames(path, _read(path)))
+    dataset = _read(path)
+    frames = _frames(path, dataset)
+    return Named(frozenset(one for frame in frames for one in frame.references), _series(dataset))
 
 
 def _read(path: Path) -> Any:
@@ -117,23 +132,50 @@ def _held(dataset: Any, pixels: npt.NDArray[Any], number: int) -> Mask:
 
 
 def _frames(path: Path, dataset: Any) -> Iterator[_Frame]:
-    """Each frame, where it refers to one slice."""
+    """Each frame, where its segment is told."""
     shared = dataset.get("SharedFunctionalGroupsSequence", [{}])[0]
     for number, frame in enumerate(dataset.PerFrameFunctionalGroupsSequence, start=1):
         groups = (frame, shared)
-        sources = [
+        sources = tuple(
             marks.reference(source)
             for derivation in frame.get("DerivationImageSequence", [])
             for source in derivation.get("SourceImageSequence", [])
-        ]
-        if len(sources) != 1:
-            raise ImagingError(
-                "unresolved_reference",
-                f"{path}, frame {number} refers to {len(sources)} images; one is needed. "
-                "Export the segmentation on the slices of the CT, not resampled.",
-                path,
-            )
-        yield _Frame(_segment(path, dataset, number, groups), sources[0], groups)
+        )
+        yield _Frame(_segment(path, dataset, number, groups), sources, groups)
+
+
+def _series(dataset: Any) -> frozenset[str]:
+    """The series that the segmentation names as a whole."""
+    named = dataset.get("ReferencedSeriesSequence") or []
+    return frozenset(str(one.SeriesInstanceUID) for one in named)
+
+
+def _slices(path: Path, dataset: Any, frames: Sequence[_Frame], series: Series) -> Iterator[str]:
+    """The slice of each frame: the one that it names, or else the one at its place."""
+    named = [frame.references for frame in frames if frame.references]
+    if len(named) < len(frames):
+        marks.require_series(path, _series(dataset), series)
+    uids = iter(marks.slices(path, named, series))
+    return (next(uids) if frame.references else _at(path, frame, series) for frame in frames)
+
+
+def _at(path: Path, frame: _Frame, series: Series) -> str:
+    """The one slice at the place of a frame."""
+    position = _group(frame.groups, "PlanePositionSequence")
+    found = [
+        header.sop_instance_uid
+        for header in series.slices
+        if position is not None
+        and _near(position.ImagePositionPatient, header.position_mm, SAME_PLACE_MM)
+    ]
+    if len(found) != 1:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}: a frame names no image, and {len(found)} slices lie at its place. Export the "
+            "segmentation on the slices of the CT, not resampled.",
+            path,
+        )
+    return found[0]
 
 
 def _segment(path: Path, dataset: Any, number: int, groups: _Groups) -> int | None:

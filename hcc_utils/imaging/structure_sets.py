@@ -11,7 +11,7 @@ import numpy as np
 from hcc_utils.imaging import contours, marks
 from hcc_utils.imaging.contours import ON_THE_PATH_PIXELS, Points
 from hcc_utils.imaging.headers import Header, ImagingError, axes
-from hcc_utils.imaging.marks import SAME_PLACE_MM, Choice, Mark, Reference
+from hcc_utils.imaging.marks import SAME_PLACE_MM, Choice, Mark, Named, Reference
 from hcc_utils.imaging.series import Series
 
 _STORAGE = "1.2.840.10008.5.1.4.1.1.481.3"
@@ -50,17 +50,18 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
     outlines = [one for one in _contours(dataset) if one[0] in wanted]
-    alone = [named[0] for _, contour in outlines if len(named := _images(contour)) == 1]
-    slices = dict(zip(alone, marks.slices(path, alone, series), strict=True))
+    named = [images for _, contour in outlines if (images := _images(contour))]
+    if len(named) < len(outlines):
+        marks.require_series(path, _named_series(dataset), series)
+    uids = iter(marks.slices(path, named, series))
     for number, contour in outlines:
-        points, named = _points(path, contour), _images(contour)
-        uid = slices[named[0]] if len(named) == 1 else _at(path, dataset, contour, points, series)
+        points, is_named = _points(path, contour), bool(_images(contour))
+        uid = next(uids) if is_named else _at(path, points, series)
         header = series.slice(uid)
         _require_same_frame(path, rois[number], header)
-        slot = number, uid
-        drawn.setdefault(slot, []).append(_pixels(path, points, header))
-        if not named:
-            by_position.add(slot)
+        drawn.setdefault((number, uid), []).append(_pixels(path, points, header))
+        if not is_named:
+            by_position.add((number, uid))
     for (number, uid), found in drawn.items():
         header = series.slice(uid)
         mask = contours.filled(found, header.rows, header.columns)
@@ -68,7 +69,7 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
         yield Mark(wanted[number], uid, mask, source)
 
 
-def references(path: Path) -> frozenset[Reference]:
+def references(path: Path) -> Named:
     """
     The images to which a structure set refers.
 
@@ -79,13 +80,14 @@ def references(path: Path) -> frozenset[Reference]:
 
     Returns
     -------
-    frozenset of Reference
+    Named
         Those that its contours name or, where they name none, those of the series that it names
-        as a whole.
+        as a whole; and these.
     """
     dataset = _read(path)
     named = {image for _, contour in _contours(dataset) for image in _images(contour)}
-    return frozenset(named or {image for one in _series(dataset) for image in _images(one)})
+    named = named or {image for one in _series(dataset) for image in _images(one)}
+    return Named(frozenset(named), _named_series(dataset))
 
 
 def _read(path: Path) -> Any:
@@ -123,6 +125,11 @@ def _series(dataset: Any) -> list[Any]:
     ]
 
 
+def _named_series(dataset: Any) -> frozenset[str]:
+    """Their SeriesInstanceUIDs."""
+    return frozenset(str(one.SeriesInstanceUID) for one in _series(dataset))
+
+
 def _points(path: Path, contour: Any) -> Points:
     """A closed contour's corners in mm, patient axes."""
     kind = str(contour.get("ContourGeometricType", "none"))
@@ -138,24 +145,8 @@ def _points(path: Path, contour: Any) -> Points:
     return numbers.reshape(-1, 3)
 
 
-def _at(path: Path, dataset: Any, contour: Any, points: Points, series: Series) -> str:
+def _at(path: Path, points: Points, series: Series) -> str:
     """The one slice at the position of a contour that names none."""
-    named = _images(contour)
-    if named:
-        raise ImagingError(
-            "unresolved_reference",
-            f"{path}: a contour refers to {len(named)} images; one is needed. "
-            "Export the outline on the slices of the CT.",
-            path,
-        )
-    whole = [str(one.SeriesInstanceUID) for one in _series(dataset)]
-    if whole and series.series_instance_uid not in whole:
-        raise ImagingError(
-            "unresolved_reference",
-            f"{path} was drawn on the series {', '.join(whole)}, not on "
-            f"{series.series_instance_uid}. Name that series in the manifest.",
-            path,
-        )
     first = series.slices[0]
     heights = np.array([h.position_mm for h in series.slices]) @ axes(first)[:, 2]
     height = float(np.median(points @ axes(first)[:, 2]))
