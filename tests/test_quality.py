@@ -8,6 +8,7 @@ import pytest
 import small_study
 from dicom_files import store, uid, write_series
 from test_enhanced_ct import write_enhanced
+from test_motion import body, moved
 
 from hcc_utils.checks import InputError
 from hcc_utils.imaging import landmarks, quality, scans
@@ -150,6 +151,20 @@ def test_how_slices_lie_warns(tmp_path, z_mm, rule):
 def test_a_lesion_that_is_cut_off_warns(tmp_path, boxes, rule, value):
     row = judged(tmp_path, boxes).loc[rule]
     assert row[["status", "value"]].tolist() == ["warn", value]
+
+
+def test_a_body_that_moves_between_the_lesions_slices_warns(tmp_path):
+    """By 8 pixels of 0.75 mm to the right, from the second of the lesion's slices on."""
+
+    def change(number, image):
+        hu = body() if number <= 3 else moved(body(), 0, 8)
+        image.Rows, image.Columns = hu.shape
+        store(image, hu.astype("<i2"))
+
+    table = judged(tmp_path, [(2, 90, 109, 90, 109), (3, 90, 109, 90, 109)], change=change)
+    row = table.loc["motion_mm"]
+    assert row["status"] == "warn"
+    assert row["value"] == pytest.approx(6, abs=0.6)
 
 
 def bright(number, image):

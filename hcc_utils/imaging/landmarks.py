@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -151,6 +151,23 @@ def table(rows: Iterable[dict[str, Any]]) -> pd.DataFrame:
         The columns of `measured`, with their types even where there is no row.
     """
     return pd.DataFrame(list(rows), columns=list(_TYPES)).astype(_TYPES)
+
+
+def joined(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """
+    Tables of Hounsfield units one below the other.
+
+    Parameters
+    ----------
+    tables : sequence of pandas.DataFrame
+        As `table` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, with the types of `table`.
+    """
+    return ct.joined(tables, list(_TYPES)).astype(_TYPES)
 
 
 def entry(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -16,28 +14,19 @@ _ROUNDS = 3
 _Picture = npt.NDArray[np.float32]
 
 
-def largest_displacement_mm(
-    slices: Iterable[tuple[float, npt.NDArray[np.floating]]],
-    pixel_spacing_mm: tuple[float, ...],
-    slice_spacing_mm: float,
-) -> float:
+class Motion:
     """
-    The largest displacement between neighbouring slices.
+    The largest displacement between neighbouring slices among those that it was shown.
 
     Parameters
     ----------
-    slices : iterable of (float, numpy.ndarray of shape (rows, columns))
-        Height along the normal in mm and whole slice in Hounsfield units, from below. No more than
-        one is kept at a time, and that one small.
-    pixel_spacing_mm : tuple of float
-        Between rows and between columns.
     slice_spacing_mm : float
         Between neighbouring slices of the series; those more than 1.5 times as far apart are none.
 
-    Returns
-    -------
-    float
-        In mm; NaN where no two are neighbours.
+    Attributes
+    ----------
+    largest_mm : float
+        In mm; NaN as long as no two were neighbours.
 
     Notes
     -----
@@ -51,15 +40,35 @@ def largest_displacement_mm(
     ----------
     .. [1] Lucas and Kanade (1981), IJCAI 7:674-679.
     """
-    largest, below = np.nan, None
-    for height, hu in slices:
-        above = height, _coarse(hu, pixel_spacing_mm)
-        if below is not None and 0 < height - below[0] <= _GAP * slice_spacing_mm:
-            picture, step_mm = above[1]
-            moved = np.hypot(*(_shift(below[1][0], picture) * step_mm))
-            largest = float(np.fmax(largest, moved))
-        below = above
-    return largest
+
+    def __init__(self, slice_spacing_mm: float) -> None:
+        self.largest_mm = float("nan")
+        self._farthest_mm = _GAP * slice_spacing_mm
+        self._below: tuple[float, _Picture] | None = None
+
+    def see(
+        self,
+        height_mm: float,
+        hu: npt.NDArray[np.floating],
+        pixel_spacing_mm: tuple[float, ...],
+    ) -> None:
+        """
+        Nothing; the slice is compared with the one that was shown before it.
+
+        Parameters
+        ----------
+        height_mm : float
+            Along the normal; the next one comes from above.
+        hu : numpy.ndarray, shape (rows, columns)
+            The whole slice in Hounsfield units; it is not kept.
+        pixel_spacing_mm : tuple of float
+            Between rows and between columns.
+        """
+        picture, step_mm = _coarse(hu, pixel_spacing_mm)
+        below, self._below = self._below, (height_mm, picture)
+        if below is not None and 0 < height_mm - below[0] <= self._farthest_mm:
+            moved_mm = np.hypot(*(_shift(below[1], picture) * step_mm))
+            self.largest_mm = float(np.fmax(self.largest_mm, moved_mm))
 
 
 def _coarse(

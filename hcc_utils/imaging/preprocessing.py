@@ -11,9 +11,20 @@ from typing import IO, Any
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import parallel, roi, scans, series_choice, slices, target
+from hcc_utils.imaging import (
+    landmarks,
+    motion,
+    organs,
+    parallel,
+    roi,
+    rules,
+    scans,
+    series_choice,
+    slices,
+    target,
+)
 from hcc_utils.imaging import series as ct
-from hcc_utils.imaging.headers import ImagingError
+from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.imaging.slices import Pixels
 from hcc_utils.study import folders
 from hcc_utils.study.manifest import SeriesRule
@@ -40,6 +51,8 @@ class CohortSlices:
         One row a patient and lesion, as `target.lesion_lengths` gives it.
     scans : pandas.DataFrame
         One row a patient with slices, as `scans.scan` gives it.
+    hounsfield : pandas.DataFrame
+        Of the organs that an ROI outlines beside the lesion, as `organs.measured` gives it.
     problems : pandas.DataFrame
         One row a patient without slices: ``patient_id``, ``rule``, ``message``, ``file``.
     """
@@ -49,6 +62,7 @@ class CohortSlices:
     inventory: pd.DataFrame
     lesions: pd.DataFrame
     scans: pd.DataFrame
+    hounsfield: pd.DataFrame
     problems: pd.DataFrame
 
 
@@ -74,6 +88,7 @@ class _Prepared:
     slices: slices.LesionSlices | None = None
     lesions: pd.DataFrame | None = None
     scan: dict[str, Any] | None = None
+    hounsfield: pd.DataFrame | None = None
     problem: tuple[str, str, str, str] | None = None
 
 
@@ -171,6 +186,7 @@ def _together(kept: Sequence[_Prepared], pixels_hu: Pixels) -> CohortSlices:
         inventory=ct.joined([o.inventory for o in kept if o.inventory is not None], ct.COLUMNS),
         lesions=ct.joined([o.lesions for o in kept if o.lesions is not None], target.LENGTHS),
         scans=pd.DataFrame([one.scan for one in kept if one.scan], columns=list(scans.COLUMNS)),
+        hounsfield=landmarks.joined([o.hounsfield for o in kept if o.hounsfield is not None]),
         problems=pd.DataFrame([o.problem for o in kept if o.problem], columns=list(PROBLEMS)),
     )
 
@@ -182,11 +198,12 @@ def _prepared(task: _Task) -> _Prepared:
         folder = ct.folder(*task.folders, patient_id=task.patient_id)
         inventory = folder.inventory
         series = _series(task, folder)
-        boxes = _boxes(task, series)
-        cut = slices.lesion_slices(series, boxes, size=task.size, **task.margin)
+        moved = motion.Motion(series.slice_spacing_mm)
+        cut = _cut(task, series, moved)
         lesions = target.lesion_lengths(cut.table)
         cut = _of_target(cut, lesions)
-        scan = scans.scan(series, cut.table)
+        scan = scans.scan(series, cut.table, moved.largest_mm)
+        tissues = organs.measured(_roi_file(task), task.roi_source, series)
     except ImagingError as error:
         problem = (task.patient_id, error.rule, str(error), error.file)
     except checks.InputError as error:
@@ -195,8 +212,21 @@ def _prepared(task: _Task) -> _Prepared:
         said = f"{task.patient_id}: {type(error).__name__}: {error}. Please report this."
         problem = (task.patient_id, "unexpected_error", said, str(task.folders[0]))
     else:
-        return _Prepared(inventory=inventory, slices=cut, lesions=lesions, scan=scan)
+        return _Prepared(
+            inventory=inventory, slices=cut, lesions=lesions, scan=scan, hounsfield=tissues
+        )
     return _Prepared(inventory=inventory, problem=problem)
+
+
+def _cut(task: _Task, series: ct.Series, moved: motion.Motion) -> slices.LesionSlices:
+    """The slices of all lesions; how far the body moved between them is seen on the way."""
+
+    def watch(header: Header, hu: ct.Hounsfield) -> None:
+        if header.pixel_spacing_mm is not None:
+            moved.see(float(rules.along_normal([header])[0]), hu, header.pixel_spacing_mm)
+
+    boxes = _boxes(task, series)
+    return slices.lesion_slices(series, boxes, size=task.size, watch=watch, **task.margin)
 
 
 def _series(task: _Task, folder: ct.Folder) -> ct.Series:

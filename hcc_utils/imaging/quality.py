@@ -47,6 +47,8 @@ LIMITS: dict[str, Limits] = {
     "kvp": Limits(100, 140, "an unusual tube voltage: contrast looks brighter or darker"),
     # lesion and liver differ by about so much in the portal phase
     "noise_hu": Limits(0, 30, "noise may hide the lesion"),
+    # motion.Motion says where from; and what breathing along the normal hides
+    "motion_mm": Limits(0, 2, "the body moved between two slices of the lesion"),
     "lesion_slices": Limits(2, np.inf, "the lesion is on one slice only"),
     "lesion_at_image_edge": Limits(*_NEVER, "slices whose box touches the image's edge: cut off"),
     "lesion_at_series_end": Limits(*_NEVER, "the series ends within the lesion: cut off"),

@@ -12,7 +12,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 from scipy import ndimage
 
-from hcc_utils.imaging import landmarks, rules
+from hcc_utils.imaging import landmarks
 from hcc_utils.imaging.headers import Header, number
 from hcc_utils.imaging.roi import EDGES
 from hcc_utils.imaging.series import Series
@@ -30,6 +30,7 @@ COLUMNS: tuple[str, ...] = (
     "contrast_agent",
     "delay_s",
     "noise_hu",
+    "motion_mm",
     "lesion_at_image_edge",
     "lesion_at_series_end",
 )
@@ -45,7 +46,7 @@ _TAGS = [
 ]
 
 
-def scan(series: Series, table: pd.DataFrame) -> dict[str, Any]:
+def scan(series: Series, table: pd.DataFrame, motion_mm: float) -> dict[str, Any]:
     """
     How the series of a lesion was scanned.
 
@@ -55,6 +56,8 @@ def scan(series: Series, table: pd.DataFrame) -> dict[str, Any]:
         From which the slices were cut.
     table : pandas.DataFrame
         The lesion's rows of ``slices.csv``.
+    motion_mm : float
+        As `motion.Motion` found it between the lesion's slices.
 
     Returns
     -------
@@ -72,14 +75,14 @@ def scan(series: Series, table: pd.DataFrame) -> dict[str, Any]:
     """
     places = _places(series, table)
     header = series.slices[places[len(places) // 2]]
-    spacings = np.diff(rules.positions(series.slices))
     return _settings(header.path) | {
         "patient_id": series.patient_id,
         "kvp": np.nan if header.kvp is None else header.kvp,
         "kernel": header.kernel,
-        "slice_spacing_mm": float(np.median(spacings)) if len(spacings) else np.nan,
+        "slice_spacing_mm": series.slice_spacing_mm,
         "pixel_spacing_mm": header.pixel_spacing_mm[0] if header.pixel_spacing_mm else np.nan,
         "noise_hu": noise_hu(series.hu(header.sop_instance_uid)),
+        "motion_mm": motion_mm,
         "lesion_at_image_edge": int(_at_edge(table, header).sum()),
         "lesion_at_series_end": sum(at in (0, len(series.slices) - 1) for at in places),
     }

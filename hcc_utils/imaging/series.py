@@ -156,6 +156,12 @@ class Series:
         """
         return _hounsfield(self.slice(sop_instance_uid))
 
+    @property
+    def slice_spacing_mm(self) -> float:
+        """The median distance between neighbouring slices; NaN of a single one."""
+        gaps = np.diff(rules.positions(self.slices))
+        return float(np.median(gaps)) if len(gaps) else np.nan
+
     @cached_property
     def _places(self) -> dict[str, int]:
         return {header.sop_instance_uid: place for place, header in enumerate(self.slices)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import IO, Any
@@ -15,7 +16,7 @@ from hcc_utils import checks
 from hcc_utils.imaging import roi as rois
 from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.imaging.rules import SAME_PLACE_MM, along_normal
-from hcc_utils.imaging.series import Series
+from hcc_utils.imaging.series import Hounsfield, Series
 
 Pixels = npt.NDArray[np.int16]
 
@@ -51,6 +52,7 @@ def lesion_slices(
     size: int = 128,
     *,
     margin_mm: float | None = None,
+    watch: Callable[[Header, Hounsfield], None] | None = None,
 ) -> LesionSlices:
     """
     The slices that the lesion touches, cropped around its box and resized.
@@ -69,6 +71,9 @@ def lesion_slices(
     margin_mm : float, optional
         The margin as a length instead, rounded to whole pixels: the paper's 5 pixels taken for so
         many mm on every scanner.
+    watch : callable, optional
+        Called with each slice and all of its pixels as they are read: nothing is read twice to be
+        judged.
 
     Returns
     -------
@@ -108,6 +113,8 @@ def lesion_slices(
     rows, tissue, pixels = [], [], np.empty((len(boxes), size, size), np.int16)
     for number, box in enumerate(boxes.to_dict("records")):
         hu = _hu(series, box)
+        if watch is not None:
+            watch(series.slice(box["sop_instance_uid"]), hu)
         rows.append(_row(series, box))
         tissue.append(float((_crop(hu, box, (0, 0)) > AIR_HU).mean()))
         margin = _margin(series.slice(box["sop_instance_uid"]), margin_pixels, margin_mm)

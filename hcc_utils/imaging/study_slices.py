@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import preprocessing, rules, scans, series, slices, target
+from hcc_utils.imaging import landmarks, preprocessing, rules, scans, series, slices, target
 from hcc_utils.imaging.preprocessing import PROBLEMS, CohortSlices
 from hcc_utils.imaging.slices import Pixels
 from hcc_utils.study.manifest import Manifest
@@ -61,6 +61,7 @@ def study_slices(
         inventory=series.joined([part.inventory for part in parts], series.COLUMNS),
         lesions=series.joined([part.lesions for part in parts], target.LENGTHS),
         scans=series.joined([part.scans for part in parts], scans.COLUMNS),
+        hounsfield=landmarks.joined([part.hounsfield for part in parts]),
         problems=series.joined([part.problems for part in parts], PROBLEMS),
     )
     if study.strict and len(found.problems):
