@@ -157,7 +157,7 @@ def test_a_body_that_moves_between_the_lesions_slices_warns(tmp_path):
     """By 8 pixels of 0.75 mm to the right, from the second of the lesion's slices on."""
 
     def change(number, image):
-        hu = body() if number <= 3 else moved(body(), 0, 8)
+        hu = body() if number <= 2 else moved(body(), 0, 8)
         image.Rows, image.Columns = hu.shape
         store(image, hu.astype("<i2"))
 
