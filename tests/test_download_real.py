@@ -176,6 +176,15 @@ class TestWholeDownload:
         )
         assert f'series: {{HCC_007: "{uid}"}} (the ROI was drawn on it)' in words
 
+    def test_the_segmentation_is_found_without_reading_again(self, whole, monkeypatch):
+        """Where the patient's images were read, its file is known."""
+        found = folders.patient_folders(whole)["HCC_007"]
+        images = series.folder(*found, patient_id="HCC_007")
+        expected = roi.file_of(whole, "HCC_007", "seg")
+        monkeypatch.delattr(roi, "patient_folders")
+        assert roi.file_of(whole, "HCC_007", "seg", images) == expected
+        assert expected.parent.name == "300.000000-Segmentation-45632"
+
     def test_a_study_runs_on_it(self, whole, hcc_tace_seg_root, tmp_path):
         """The real study's manifest with another dicom root and that one line."""
         text = STUDY.read_text("utf-8")

@@ -242,3 +242,7 @@ def test_what_it_refers_to(tmp_path, folder):
     dataset.save_as(path)
     assert roi.drawn_on(other, path, "rtstruct")
     assert not roi.drawn_on(opened(folder), path, "rtstruct")
+    of_series(dataset, uid(2))
+    dataset.save_as(path)
+    assert roi.drawn_on(other, path, "rtstruct")
+    assert not roi.drawn_on(opened(folder), path, "rtstruct")

@@ -198,12 +198,13 @@ def _prepared(task: _Task) -> _Prepared:
         folder = ct.folder(*task.folders, patient_id=task.patient_id)
         inventory = folder.inventory
         series = _series(task, folder)
+        file = _roi_file(task, folder)
         moved = motion.Motion(series.slice_spacing_mm)
-        cut = _cut(task, series, moved)
+        cut = _cut(task, file, series, moved)
         lesions = target.lesion_lengths(cut.table)
         cut = _of_target(cut, lesions)
         scan = scans.scan(series, cut.table, moved.largest_mm)
-        tissues = organs.measured(_roi_file(task), task.roi_source, series)
+        tissues = organs.measured(file, task.roi_source, series)
     except ImagingError as error:
         problem = (task.patient_id, error.rule, str(error), error.file)
     except checks.InputError as error:
@@ -218,14 +219,16 @@ def _prepared(task: _Task) -> _Prepared:
     return _Prepared(inventory=inventory, problem=problem)
 
 
-def _cut(task: _Task, series: ct.Series, moved: motion.Motion) -> slices.LesionSlices:
+def _cut(
+    task: _Task, file: Path, series: ct.Series, moved: motion.Motion
+) -> slices.LesionSlices:
     """The slices of all lesions; how far the body moved between them is seen on the way."""
 
     def watch(header: Header, hu: ct.Hounsfield) -> None:
         if header.pixel_spacing_mm is not None:
             moved.see(float(rules.along_normal([header])[0]), hu, header.pixel_spacing_mm)
 
-    boxes = _boxes(task, series)
+    boxes = _boxes(task, file, series)
     return slices.lesion_slices(series, boxes, size=task.size, watch=watch, **task.margin)
 
 
@@ -233,12 +236,12 @@ def _series(task: _Task, folder: ct.Folder) -> ct.Series:
     """The series that is meant."""
 
     def drawn_on(series: ct.Series) -> bool:
-        return roi.drawn_on(series, _roi_file(task), task.roi_source)
+        return roi.drawn_on(series, _roi_file(task, folder), task.roi_source)
 
     return series_choice.chosen(folder, drawn_on, named=task.named_series, rule=task.series_rule)
 
 
-def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
+def _boxes(task: _Task, file: Path, series: ct.Series) -> pd.DataFrame:
     """The patient's boxes from where this centre keeps them."""
     read = {
         "boxes": roi.from_boxes,
@@ -247,12 +250,12 @@ def _boxes(task: _Task, series: ct.Series) -> pd.DataFrame:
         "nifti": roi.from_nifti,
         "sr": roi.from_sr,
     }
-    return read[task.roi_source](_roi_file(task), series)
+    return read[task.roi_source](file, series)
 
 
-def _roi_file(task: _Task) -> Path:
+def _roi_file(task: _Task, folder: ct.Folder) -> Path:
     """Where the patient's ROI is."""
-    return roi.file_of(task.roi_path, task.patient_id, task.roi_source)
+    return roi.file_of(task.roi_path, task.patient_id, task.roi_source, folder)
 
 
 def _of_target(cut: slices.LesionSlices, lesions: pd.DataFrame) -> slices.LesionSlices:

@@ -13,7 +13,7 @@ from hcc_utils import checks
 from hcc_utils.imaging import label_maps, marks, reports, segmentations, structure_sets
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.marks import Choice, Mark, Mask, Named, Reference
-from hcc_utils.imaging.series import Series, folder
+from hcc_utils.imaging.series import Folder, Series, folder
 from hcc_utils.study.folders import patient_folders
 
 SOURCES: tuple[str, ...] = ("seg", "rtstruct", "nifti", "sr", "boxes")
@@ -222,7 +222,7 @@ def marked(path: Path | str, source: str, series: Series, chosen: Choice) -> Ite
     return read.marked(Path(path), series, chosen) if read else iter(())
 
 
-def file_of(path: Path | str, patient_id: str, source: str) -> Path:
+def file_of(path: Path | str, patient_id: str, source: str, images: Folder | None = None) -> Path:
     """
     Where a patient's ROI is.
 
@@ -235,6 +235,9 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
         Whose.
     source : {"seg", "rtstruct", "nifti", "sr", "boxes"}
         Its form.
+    images : Folder, optional
+        The patient's images, where they were read before: if they lie in the same root, nothing
+        is read again.
 
     Returns
     -------
@@ -254,7 +257,7 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     named = [path / f"{patient_id}{form}" for form in forms]
     there = [file for file in named if file.is_file()]
     if not there and source in _MODALITIES:
-        there = _beside_the_ct(path, patient_id, _MODALITIES[source])
+        there = _beside_the_ct(path, patient_id, _MODALITIES[source], images)
     if len(there) > 1:
         raise ImagingError(
             "several_rois",
@@ -265,11 +268,13 @@ def file_of(path: Path | str, patient_id: str, source: str) -> Path:
     return (there or named)[0]
 
 
-def _beside_the_ct(root: Path, patient_id: str, modality: str) -> list[Path]:
+def _beside_the_ct(root: Path, patient_id: str, modality: str, images: Folder | None) -> list[Path]:
     """The DICOM objects of a kind in a patient's own folders."""
-    found = patient_folders(root).get(patient_id, ()) if root.is_dir() else ()
-    series = folder(*found).series.values() if found else ()
-    return [header.path for files in series for header in files if header.modality == modality]
+    if images is None or not all(own.is_relative_to(root) for own in images.paths):
+        found = patient_folders(root).get(patient_id, ()) if root.is_dir() else ()
+        images = folder(*found) if found else None
+    files = [header for own in images.series.values() for header in own] if images else []
+    return [header.path for header in files if header.modality == modality]
 
 
 def drawn_on(series: Series, path: Path | str, source: str) -> bool:
