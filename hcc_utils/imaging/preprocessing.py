@@ -219,9 +219,7 @@ def _prepared(task: _Task) -> _Prepared:
     return _Prepared(inventory=inventory, problem=problem)
 
 
-def _cut(
-    task: _Task, file: Path, series: ct.Series, moved: motion.Motion
-) -> slices.LesionSlices:
+def _cut(task: _Task, file: Path, series: ct.Series, moved: motion.Motion) -> slices.LesionSlices:
     """The slices of all lesions; how far the body moved between them is seen on the way."""
 
     def watch(header: Header, hu: ct.Hounsfield) -> None:
