@@ -7,6 +7,7 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,9 +16,11 @@ import numpy.typing as npt
 import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from hcc_utils import checks
+from hcc_utils.imaging import elements
 from hcc_utils.study import folders
 
 _TAGS = [
@@ -28,6 +31,8 @@ _TAGS = [
     *("LossyImageCompression", "PixelPaddingValue", "PixelPaddingRangeLimit"),
     *("PixelRepresentation", "BitsAllocated"),
 ]
+
+_WANTED = {int(Tag(keyword)): keyword for keyword in _TAGS}
 
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # and converted
 _MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
@@ -113,17 +118,15 @@ def read(path: Path) -> tuple[Header, ...]:
     """
     if path.suffix.lower() == ".zip":
         raise packed(path)
-    if not _looks_like_dicom(path):
-        if path.suffix.lower() in (".dcm", ".dicom", ".ima"):
-            raise _unreadable(path, "it is not DICOM inside")
-        return ()
     try:
         with disable_value_validation(), path.open("rb") as file:
-            dataset = pydicom.dcmread(
-                file, stop_before_pixels=True, force=True, specific_tags=_TAGS
-            )
-            header = _header(path, dataset, _bytes_after(file))
+            start = file.read(elements.FIRST)
+            if not _looks_like_dicom(path, start):
+                return ()
+            header = _of_file(path, file, start)
             frames = _frames(header) if header.sop_class_uid in ENHANCED_CT else (header,)
+    except ImagingError:
+        raise
     except Exception as error:  # a damaged header fails in any of pydicom's ways
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     if header.sop_class_uid == _MEDIA_DIRECTORY:
@@ -151,16 +154,25 @@ def packed(path: Path) -> ImagingError:
     return ImagingError("packed_archive", f"{path} was not unpacked. Unpack it: {command}", path)
 
 
-def _looks_like_dicom(path: Path) -> bool:
+def _looks_like_dicom(path: Path, start: bytes) -> bool:
     """Whether the first bytes are those of DICOM, with a preamble or without."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(132)
-    except OSError as error:
-        raise _unreadable(path, str(error)) from error
     if not start:
         raise _unreadable(path, "it is empty")
-    return start[128:] == b"DICM" or start[:2] in _GROUPS_AT_START
+    found = start[128:132] == b"DICM" or start[:2] in _GROUPS_AT_START
+    if not found and path.suffix.lower() in (".dcm", ".dicom", ".ima"):
+        raise _unreadable(path, "it is not DICOM inside")
+    return found
+
+
+def _of_file(path: Path, file: BinaryIO, start: bytes) -> Header:
+    """The file's header, read quickly where it is plain and by pydicom where it is not."""
+    try:
+        return _header(path, *elements.read(file, start, _WANTED))
+    except Exception:  # whatever is odd, pydicom is to judge
+        file.seek(0)
+    dataset = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+    syntax = _text(dataset.file_meta, "TransferSyntaxUID")
+    return _header(path, dataset, syntax, _bytes_after(file))
 
 
 def _bytes_after(file: BinaryIO) -> int:
@@ -168,14 +180,14 @@ def _bytes_after(file: BinaryIO) -> int:
     return os.fstat(file.fileno()).st_size - file.tell()
 
 
-def _is_cut(dataset: Any, n_bytes: int) -> bool:
+def _is_cut(said: Any, transfer_syntax_uid: str, n_left: int) -> bool:
     """Whether a copy ended early: pixels that are not compressed have a known length."""
-    syntax = UID(_text(dataset.file_meta, "TransferSyntaxUID"))
+    syntax = UID(transfer_syntax_uid)
     if not syntax.is_transfer_syntax or syntax.is_compressed or syntax.is_deflated:
         return False
-    counts = (int(dataset.get(keyword) or 1) for keyword in ("NumberOfFrames", "BitsAllocated"))
-    pixels = int(dataset.get("Rows") or 0) * int(dataset.get("Columns") or 0)
-    return n_bytes < math.prod(counts) * pixels // 8
+    counts = (int(said.get(keyword) or 1) for keyword in ("NumberOfFrames", "BitsAllocated"))
+    pixels = int(said.get("Rows") or 0) * int(said.get("Columns") or 0)
+    return n_left < math.prod(counts) * pixels // 8
 
 
 def _unreadable(path: Path, why: str) -> ImagingError:
@@ -183,7 +195,7 @@ def _unreadable(path: Path, why: str) -> ImagingError:
     return ImagingError("unreadable_file", message, path)
 
 
-def _header(path: Path, dataset: Any, n_bytes: int) -> Header:
+def _header(path: Path, dataset: Any, transfer_syntax_uid: str, n_left: int) -> Header:
     """The header's values in plain types."""
     return Header(
         path=path,
@@ -210,8 +222,8 @@ def _header(path: Path, dataset: Any, n_bytes: int) -> Header:
         burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
         lossy=_text(dataset, "LossyImageCompression") == "01",
         padding_hu=_padding_hu(dataset),
-        cut=_is_cut(dataset, n_bytes),
-        transfer_syntax_uid=_text(dataset.file_meta, "TransferSyntaxUID"),
+        cut=_is_cut(dataset, transfer_syntax_uid, n_left),
+        transfer_syntax_uid=transfer_syntax_uid,
     )
 
 
@@ -259,8 +271,17 @@ def _padding_hu(dataset: Any) -> tuple[float, float] | None:
     if padding is None or slope is None or intercept is None:
         return None
     limit = number(dataset, "PixelPaddingRangeLimit")
-    ends = np.array([padding, padding if limit is None else limit], np.float32)
-    if dataset.get("PixelRepresentation") == 1:
+    signed = dataset.get("PixelRepresentation") == 1
+    return _in_hu(padding, padding if limit is None else limit, signed, slope, intercept)
+
+
+@lru_cache
+def _in_hu(
+    padding: float, limit: float, signed: bool, slope: float, intercept: float
+) -> tuple[float, float]:
+    """The ends of a range of stored values in Hounsfield units, as its pixels are computed."""
+    ends = np.array([padding, limit], np.float32)
+    if signed:
         ends[ends >= 2**15] -= 2**16  # written as unsigned all the same
     low, high = np.sort(ends * np.float32(slope) + np.float32(intercept))
     return float(low), float(high)
