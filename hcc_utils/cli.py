@@ -118,12 +118,17 @@ def inventory(
     root: Annotated[Path, typer.Argument(help="A folder of DICOM files, one folder a patient.")],
     out: Annotated[Path, typer.Option(help="The table to write.")] = Path("inventory.csv"),
 ) -> None:
-    """List the DICOM series of a folder, headers only, with what is wrong with each."""
+    """
+    List the DICOM series of a folder, headers only, with what is wrong with each.
+
+    What was read is kept beside the table (in a file .headers): the next call reads only what
+    changed. Both name patients and stay in the hospital.
+    """
     from hcc_utils.imaging import series
     from hcc_utils.study import results
 
     with _bar("patients") as progress:
-        table = series.inventory(root, progress=progress)
+        table = series.inventory(root, kept=Path(f"{out}.headers"), progress=progress)
     results.write_table(table, out)
     left_out = table.attrs["left_out"]
     for said in left_out[:_SHOWN]:

@@ -20,7 +20,7 @@ from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from hcc_utils import checks
-from hcc_utils.imaging import headers, parallel, rules
+from hcc_utils.imaging import headers, journal, parallel, rules
 from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.study import folders
 from hcc_utils.study.folders import LISTING
@@ -336,7 +336,11 @@ def folder(*paths: Path | str, patient_id: str | None = None) -> Folder:
 
 
 def inventory(
-    root: Path | str, *, workers: int = 2, progress: parallel.Progress | None = None
+    root: Path | str,
+    *,
+    kept: Path | str | None = None,
+    workers: int = 2,
+    progress: parallel.Progress | None = None,
 ) -> pd.DataFrame:
     """
     One row for each series below a folder of patients' folders.
@@ -347,6 +351,8 @@ def inventory(
         Patients' folders, each named like the patient, or downloads of The Cancer Imaging Archive
         (`folders.patient_folders`). Files that lie in it directly are taken for a patient named
         like the root.
+    kept : pathlib.Path or str, optional
+        A file that keeps what is read (`journal`): the next walk reads only what changed.
     workers : int, default 2
         Processes that read headers.
     progress : callable, optional
@@ -369,7 +375,15 @@ def inventory(
     root = Path(root)
     if not root.is_dir():
         raise checks.InputError(f"{root} is not a folder; give the one that holds the patients'.")
-    found = list(parallel.in_order(_task, _tasks(root), workers=workers, progress=progress))
+    journal_file = None if kept is None else Path(kept)
+    walks = parallel.in_order(
+        _listed_files, _tasks(root, journal_file), workers=workers, progress=progress
+    )
+    found = []
+    with journal.renewed(journal_file) as keep:
+        for one in walks:
+            keep(one.name, one.read)
+            found.append(one._replace(read=b""))
     table = joined([one.table for one in found], COLUMNS)
     table.attrs["not_dicom"] = sum(one.not_dicom for one in found)
     table.attrs["left_out"] = [said for one in found for said in one.left_out]
@@ -398,28 +412,43 @@ def joined(tables: Sequence[pd.DataFrame], columns: Sequence[str]) -> pd.DataFra
     return pd.concat(filled, ignore_index=True)[list(columns)]
 
 
-class _Listed(NamedTuple):
-    """One patient's rows of the inventory, and the files that stand in none."""
+class _Task(NamedTuple):
+    """One patient's folders, or with the name "" the files that lie in the root directly."""
 
+    name: str
+    patient_id: str
+    paths: tuple[Path, ...]
+    root: Path
+    kept: Path | None
+
+
+class _Listed(NamedTuple):
+    """One patient's rows of the inventory, the files that stand in none, and all that was read."""
+
+    name: str
     table: pd.DataFrame
     not_dicom: int
     left_out: tuple[str, ...]
+    read: bytes
 
 
-def _task(task: tuple[str, tuple[Path, ...], bool]) -> _Listed:
+def _listed_files(task: _Task) -> _Listed:
     """What the inventory says of one patient."""
-    patient_id, paths, deep = task
-    below = folders.files if deep else _loose
-    found = _scan(patient_id, paths, (file for path in paths for file in below(path)))
-    return _Listed(found.inventory, found.not_dicom, found.packed + found.unreadable)
+    below = folders.files if task.name else _loose
+    files = (file for path in task.paths for file in below(path))
+    known = journal.Known(task.root, task.kept, task.name)
+    found = _scan(task.patient_id, task.paths, files, known.read)
+    left_out = found.packed + found.unreadable
+    return _Listed(task.name, found.inventory, found.not_dicom, left_out, known.packed())
 
 
-def _tasks(root: Path) -> list[tuple[str, tuple[Path, ...], bool]]:
+def _tasks(root: Path, kept: Path | None) -> list[_Task]:
     """Each patient's folders, and the root itself where files lie in it directly."""
-    tasks = [(name, found, True) for name, found in folders.patient_folders(root).items()]
-    return tasks + (
-        [(folders.printable(root.resolve().name), (root,), False)] if _loose(root) else []
-    )
+    found = folders.patient_folders(root)
+    tasks = [_Task(name, name, paths, root, kept) for name, paths in found.items()]
+    if _loose(root):
+        tasks.append(_Task("", folders.printable(root.resolve().name), (root,), root, kept))
+    return tasks
 
 
 def _loose(root: Path) -> list[Path]:
@@ -427,7 +456,12 @@ def _loose(root: Path) -> list[Path]:
     return sorted(p for p in root.iterdir() if p.is_file() and not p.name.startswith("."))
 
 
-def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Folder:
+def _scan(
+    patient_id: str,
+    paths: tuple[Path, ...],
+    files: Iterable[Path],
+    read: Callable[[Path], tuple[Header, ...]] = headers.read,
+) -> Folder:
     """Files sorted into series."""
     series: dict[str, list[Header]] = {}
     unreadable: list[str] = []
@@ -435,7 +469,7 @@ def _scan(patient_id: str, paths: tuple[Path, ...], files: Iterable[Path]) -> Fo
     not_dicom = 0
     for file in files:
         try:
-            found = headers.read(file)
+            found = read(file)
         except ImagingError as error:
             (packed if error.rule == "packed_archive" else unreadable).append(str(error))
             continue
