@@ -80,6 +80,14 @@ def test_protocol_is_leak_free_unless_said(tmp_path: Path) -> None:
     assert _read(tmp_path, GOOD).protocol == "leak_free"
 
 
+def test_a_series_rule_is_read(tmp_path: Path) -> None:
+    rule = "    role: development\n    series_rule: {description: portal|pv, delay_s: [55, 90]}"
+    study = _read(tmp_path, GOOD.replace("    role: development", rule))
+    assert study.centre("hospital_a").series_rule == manifest.SeriesRule(
+        description="portal|pv", delay_s=(55, 90)
+    )
+
+
 def test_environment_fills_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALL_ROOT", "/somewhere")
     study = _read(tmp_path, GOOD.replace("data_root: data", "data_root: ${SMALL_ROOT}/x"))
@@ -139,6 +147,25 @@ def test_endpoints_have_a_flag_and_its_months() -> None:
             "m.yaml:13: centres.hospital_a.role: must be one of development, validation; "
             "got 'develop' (nearest: 'development').",
             id="mistyped role",
+        ),
+        pytest.param(
+            "    role: development",
+            "    role: development\n    series_rule: {descripton: portal}",
+            "m.yaml:14: centres.hospital_a.series_rule.descripton: is not a key that is known here "
+            "(nearest: 'description').",
+            id="unknown key of the series rule",
+        ),
+        pytest.param(
+            "    role: development",
+            '    role: development\n    series_rule: {description: "(pv"}',
+            "series_rule.description: must be a regular expression",
+            id="no regular expression",
+        ),
+        pytest.param(
+            "    role: development",
+            "    role: development\n    series_rule: {delay_s: [90, 60]}",
+            "series_rule.delay_s: must be [from, to], the lesser number first",
+            id="delay from late to early",
         ),
         pytest.param("seed: 7", "seed: 7.5", "m.yaml:6: seed: must be a whole number.", id="7.5"),
         pytest.param("seed: 7", "seed: -1", "m.yaml:6: seed: must be 0 or more.", id="-1"),

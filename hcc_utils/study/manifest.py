@@ -72,6 +72,13 @@ def _pattern(text: str) -> str:
     return _words(text)
 
 
+def _from_to(span: tuple[float, float]) -> tuple[float, float]:
+    """Two numbers, the lesser first."""
+    if span[0] >= span[1]:
+        raise ValueError("must be [from, to], the lesser number first")
+    return span
+
+
 def _chapter(text: str) -> str:
     """A notebook that a study can do without; the cohort is not one."""
     return _known(text, results.STAGES[1:])
@@ -117,6 +124,7 @@ Name = Annotated[str, AfterValidator(_name)]
 Words = Annotated[str, AfterValidator(_words)]
 Uid = Annotated[str, AfterValidator(_uid)]
 Location = Annotated[str, AfterValidator(_location)]
+Seconds = Annotated[float, Field(ge=0)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Chapter = Annotated[str, AfterValidator(_chapter)]
 Criterion = Annotated[str, AfterValidator(_criterion)]
@@ -138,12 +146,17 @@ class Roi(_Part):
 
 
 class SeriesRule(_Part):
-    """How the portal-venous series is told from a patient's others: all that is said must hold."""
+    """
+    How the portal-venous series is told from a patient's others: all that is said must hold.
+
+    ``drawn_on``: the ROI was drawn on it; ``description``: found in SeriesDescription, capitals or
+    not; ``acquisition_number``: of its slices, those; ``delay_s``: after the contrast, from and to.
+    """
 
     drawn_on: bool = False
     description: Pattern | None = None
     acquisition_number: Annotated[int, Field(ge=0)] | None = None
-    delay_s: tuple[float, float] | None = None
+    delay_s: Annotated[tuple[Seconds, Seconds], AfterValidator(_from_to)] | None = None
 
 
 class ClinicalPlan(_Part):
@@ -413,6 +426,7 @@ _RULES = {
     "string_type": 'must be text; write it in quotes, such as "12"',
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
+    "float_type": "must be a number",
     "greater_than_equal": "must be 0 or more",
     "greater_than": "must be above 0",
     "less_than_equal": "must be at most 120",
