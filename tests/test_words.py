@@ -417,6 +417,18 @@ def test_a_tissue_says_whether_it_is_as_expected():
     assert shown["HU, mean ± SD"].tolist() == ["101 ± 8", "101 ± 8", "no slice"]
     assert shown[""].tolist() == ["as expected", "outside", ""]
     assert shown["RescaleIntercept"].tolist() == ["-1024", "0", ""]
+    assert "caption" not in shown.attrs
+
+
+def test_of_many_tissues_those_that_are_not_as_expected_are_shown():
+    """Two of three are as expected; nothing remains of two sound ones but their count."""
+    row = {"patient_id": "p", "tissue": "liver", "hu": 101.0, "sd_hu": 8.0, "low_hu": 60.0}
+    table = pd.DataFrame([{**row, "high_hu": 150.0, "rescale_intercept": 0.0, "problem": ""}] * 3)
+    shown = words.hounsfield(table.assign(inside=[True, False, True]), most=2)
+    assert shown[""].tolist() == ["outside"]
+    assert shown.attrs["caption"] == "2 of 3 measurements are as expected (hounsfield.csv)."
+    nothing_outside = words.hounsfield(table.assign(inside=True), most=2)
+    assert "3 of 3 measurements are as expected" in nothing_outside._repr_html_()
 
 
 def test_what_must_be_known_of_used_series_is_said():

@@ -390,7 +390,7 @@ def imaging_warnings(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
-def hounsfield(table: pd.DataFrame) -> pd.DataFrame:
+def hounsfield(table: pd.DataFrame, most: int = 40) -> pd.DataFrame:
     """
     Tissues where they are known, with what they measure, a row a patient and tissue.
 
@@ -398,12 +398,18 @@ def hounsfield(table: pd.DataFrame) -> pd.DataFrame:
     ----------
     table : pandas.DataFrame
         Rows of ``hounsfield.csv``; it names patients: for the internal edition.
+    most : int, default 40
+        Of more rows those that are not as expected are shown; the caption counts the others.
 
     Returns
     -------
     pandas.DataFrame
-        Text. Without rows it says that the study names no landmark.
+        Text. Without rows it says that nothing names a tissue.
     """
+    expected = table["inside"].fillna(value=False)
+    said = f"{expected.sum()} of {len(table)} measurements are as expected (hounsfield.csv)."
+    is_long = len(table) > most
+    table = table[~expected] if is_long else table
     rows = list(table.itertuples())
     text = {
         "HU, mean ± SD": [r.problem or f"{r.hu:.0f} ± {r.sd_hu:.0f}" for r in rows],
@@ -415,7 +421,9 @@ def hounsfield(table: pd.DataFrame) -> pd.DataFrame:
     shown.index = pd.MultiIndex.from_frame(
         table[["patient_id", "tissue"]], names=["patient", "tissue"]
     )
-    shown.attrs["nothing"] = "The study names no landmark."
+    shown.attrs["nothing"] = said if is_long else "No landmark and no outline names a tissue."
+    if is_long:
+        shown.attrs["caption"] = said
     return shown
 
 
