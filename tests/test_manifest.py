@@ -151,8 +151,8 @@ def test_endpoints_have_a_flag_and_its_months() -> None:
         pytest.param(
             "    role: development",
             "    role: development\n    series_rule: {descriptions: portal}",
-            "m.yaml:14: centres.hospital_a.series_rule.descriptions: is not a key that is known here "
-            "(nearest: 'description').",
+            "m.yaml:14: centres.hospital_a.series_rule.descriptions: is not a key that is known "
+            "here (nearest: 'description').",
             id="unknown key of the series rule",
         ),
         pytest.param(
