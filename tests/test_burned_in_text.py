@@ -65,6 +65,13 @@ def test_a_row_of_air_bubbles_in_tissue_is_not_taken_for_text():
     assert not is_written_on(tissue)
 
 
+@pytest.mark.parametrize("seed", [18, 39])
+def test_noise_cut_at_its_floor_is_not_taken_for_text(seed):
+    """Air beside a body in a coronal reformat: thick slices make its noise into strokes."""
+    noise = np.random.default_rng(seed).normal(-1010, 40, (60, 512)).round()
+    assert not is_written_on(np.maximum(noise, -1024).repeat(3, axis=0))
+
+
 def test_a_flat_picture_is_not_taken_for_text():
     assert not is_written_on(np.zeros((64, 64)))
 
@@ -84,3 +91,22 @@ def test_the_demos_slices_and_their_scouts_are_not_taken_for_text(hospital):
 def test_no_axial_slice_of_the_real_sample_is_taken_for_text(hcc_tace_seg_root):
     files = sorted((hcc_tace_seg_root / "dicom").rglob("*.dcm"))
     assert not [file for file in files if is_written_on(pydicom.dcmread(file).pixel_array)]
+
+
+@pytest.mark.real_data
+def test_no_reformat_of_the_real_sample_is_taken_for_text(hcc_tace_seg_root):
+    """Coronal, sagittal and a projection like a scout's, from air through the body to air."""
+    folders = sorted((hcc_tace_seg_root / "dicom").iterdir())
+    taken = [folder.name for folder in folders for p in reformats(folder) if is_written_on(p)]
+    assert len(folders) == 4
+    assert not taken
+
+
+def reformats(folder):
+    """Pictures across a series' slices, each slice repeated to the height that it has in mm."""
+    images = sorted(map(pydicom.dcmread, folder.glob("*.dcm")), key=lambda i: i.SliceLocation)
+    body = np.stack([image.pixel_array for image in images])
+    for axis in (1, 2):
+        cuts = [body.take(place, axis) for place in range(4, 512, 32)]
+        for picture in (*cuts, np.rint(body.mean(axis=axis))):
+            yield picture.repeat(3, axis=0)

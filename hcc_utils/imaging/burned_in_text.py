@@ -21,6 +21,8 @@ _HEIGHT_RATIO = 1.8  # of the letters of a line: capitals beside small ones
 _OVERLAP_SHARE = 0.6  # of the lower letter's height, beside the other
 _LETTER_WIDTH_HEIGHTS = 0.7  # letters that touch are counted by their width
 _WORD_HEIGHTS = 12
+_BESIDE = 0.2  # of the contrast: values so close to the commonest are its neighbours
+_PEAK = 2  # times as frequent as each of them
 
 
 def is_written_on(pixels: npt.NDArray[Any]) -> bool:
@@ -61,6 +63,8 @@ def _glyphs(
     if not strokes.any():
         return np.empty((0, 4), dtype=np.int64)
     patch, count = ndimage.label(strokes, structure=np.ones((3, 3)))
+    if not _stands_out(picture[strokes], least):
+        return np.empty((0, 4), dtype=np.int64)
     ink = picture == _commonest(picture[strokes])
     kept = _share(patch, ink, strokes, count) >= FLAT_SHARE
     if on_flat_ground:  # thin dark air in anatomy is flat too; the paper around black letters is
@@ -73,6 +77,14 @@ def _glyphs(
     boxes = [(rows.start, rows.stop, columns.start, columns.stop) for rows, columns in slices]
     found = np.array(boxes, dtype=np.int64).reshape(-1, 4)
     return found[np.argsort(found[:, 2])]
+
+
+def _stands_out(values: npt.NDArray[np.float32], least: float) -> bool:
+    """Whether one value is far more frequent than those beside it, as noise never is."""
+    each, counts = np.unique(values, return_counts=True)
+    beside = np.abs(each - each[counts.argmax()]) <= _BESIDE * least
+    beside[counts.argmax()] = False
+    return bool(counts.max() >= _PEAK * counts[beside].max(initial=0))
 
 
 def _commonest(values: npt.NDArray[np.float32]) -> float:

@@ -48,7 +48,7 @@ class Rule(NamedTuple):
 RULES: dict[str, Rule] = {
     "burned_in_annotation": Rule("refuse", "text is burned into the pixels (it says so itself)"),
     "secondary_capture": Rule("refuse", "screenshots may show names in their pixels"),
-    "burned_in_text": Rule("report", "a line of text seems to be burned into the pixels"),
+    "burned_in_text": Rule("refuse", "a line of text seems to be burned into the pixels"),
     "identifying_attribute": Rule("report", "the Basic Profile removes or replaces it"),
     "date_or_time": Rule("report", "the Basic Profile removes or replaces dates and times"),
     "unique_identifier": Rule(
