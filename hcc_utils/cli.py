@@ -156,7 +156,7 @@ def privacy(
         results.write_table(found, out)
     for row in found.to_dict("records"):
         meaning = gate.RULES[row["rule"]].meaning
-        line = f"{row['attribute']}: {row['files']} file(s), first {row['first_file']}; {meaning}"
+        line = f"{row['attribute']}: {row['files']} file(s), first {row['first_files']}; {meaning}"
         _screen.print(line, markup=False, highlight=False, soft_wrap=True)
     _screen.print(gate.DEIDENTIFY, markup=False, highlight=False, soft_wrap=True)
     gate.refuse(found)

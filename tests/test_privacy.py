@@ -158,7 +158,7 @@ def test_each_planted_identifier_is_reported(root, name):
     row = table[table["attribute"] == found_as(name)]
     assert found_as(name) not in before
     assert row["files"].tolist() == [1]
-    assert row["first_file"].item().endswith("1.dcm")
+    assert row["first_files"].item().endswith("1.dcm")
     assert "secret" not in table.to_csv().replace(planted.parent.name, "").lower()
 
 
@@ -171,7 +171,7 @@ def test_no_value_is_quoted_even_where_it_names_the_folder(root):
     table = reported(root)
     assert "secret" not in table.to_csv().lower()
     assert "quaxi" not in table.to_csv().lower()
-    assert set(table["first_file"]) >= {"[1 of 2]/[1 of 1]"}
+    assert set(table["first_files"]) >= {"[1 of 2]/[1 of 1]"}
 
 
 def test_a_bare_file_has_nothing_but_its_uids(root):
@@ -224,7 +224,7 @@ def test_files_are_counted_and_the_first_is_named(root):
         image.InstitutionName = SECRET if number else ""
         save(image, root / f"{number}.dcm")
     row = reported(root).query("attribute == 'InstitutionName'")
-    assert (row["files"].item(), row["first_file"].item()) == (2, "1.dcm")
+    assert (row["files"].item(), row["first_files"].item()) == (2, "1.dcm")
 
 
 def test_the_number_of_processes_changes_nothing(root):
@@ -257,13 +257,17 @@ def burned_in(image: Dataset) -> None:
 
 def screenshot(image: Dataset) -> None:
     image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = SECONDARY_CAPTURE
-    put(image, written(np.zeros((96, 128)), "no name here"))
+    put(image, written(np.zeros((96, 128)), "R"))
 
 
 @pytest.mark.parametrize(
     ("plant", "rule"),
-    [(burned_in, "burned_in_annotation"), (screenshot, "secondary_capture")],
-    ids=["burned in", "screenshot"],
+    [
+        (burned_in, "burned_in_annotation"),
+        (screenshot, "secondary_capture"),
+        (in_pixels, "burned_in_text"),
+    ],
+    ids=["burned in", "screenshot", "text on a scout"],
 )
 class TestWhatIsRefused:
     """Pixels that may show a name: nothing else stops a hospital from reading its own images."""

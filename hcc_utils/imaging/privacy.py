@@ -7,10 +7,10 @@ import csv
 import re
 import unicodedata
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from hcc_utils.imaging import burned_in_text, parallel
 from hcc_utils.study import folders
 
 STANDARD = "DICOM PS3.15 2026c, table E.1-1, Basic Profile"
-COLUMNS: tuple[str, ...] = ("attribute", "action", "files", "first_file", "rule", "status")
+COLUMNS: tuple[str, ...] = ("attribute", "action", "files", "first_files", "rule", "status")
 DEIDENTIFY = (
     "To take most of it away: dicom-anonymizer IN OUT (pip install dicom-anonymizer==2.1.0), where "
     "IN holds files and no folders and OUT is there. It renews the files' UIDs and not the "
@@ -73,6 +73,7 @@ _AXIAL_COSINE = 0.7  # of the angle between a slice's normal and the body's axis
 _FILES_A_TASK = 200
 _NAMED_BY = ("PatientName", "PatientID", "AccessionNumber", "PatientBirthDate")
 _SHORT = 4  # shorter identities stand in a path by chance
+_NAMED_FILES = 10  # of those that a rule refuses; of the others one
 
 
 class Finding(NamedTuple):
@@ -82,6 +83,9 @@ class Finding(NamedTuple):
     action: str
     rule: str
 
+
+Key = TypeVar("Key", bound=Hashable)
+_Found = dict[Finding, tuple[int, tuple[str, ...]]]  # how many files, and the first of them
 
 _UNREADABLE = Finding("file that cannot be read", "", "not_looked_at")
 
@@ -109,16 +113,17 @@ def report(
     workers : int, default 2
         Processes that read.
     progress : callable, optional
-        Called with (done, total) after each batch of files.
+        Called with (done, total) files, batch by batch.
 
     Returns
     -------
     pandas.DataFrame
         One row for each attribute (a keyword, dotted below sequences, or a kind such as
         "preamble") and rule: ``action`` (of table E.1-1: D dummy, Z empty, X remove, U new UID),
-        ``files``, ``first_file`` (folders named like a patient stand as "[3 of 54]", their place
-        among their neighbours), ``rule`` and ``status`` (refuse, report, allowed). What is there
-        but empty is not listed. ``attrs["files"]`` counts the files looked at.
+        ``files``, ``first_files`` (the first; where the rule refuses, the first ten,
+        with commas; folders named like a patient stand as "[3 of 54]", their place among their
+        neighbours), ``rule`` and ``status`` (refuse, report, allowed). What is there but empty is
+        not listed. ``attrs["files"]`` counts the files looked at.
 
     Raises
     ------
@@ -132,20 +137,113 @@ def report(
     root = Path(root)
     if not root.is_dir():
         raise checks.InputError(f"{root} is not a folder; give the one that holds the images.")
-    allowed = {checks.one_of("allow", rule, RULES) for rule in allow}
-    counts: dict[Finding, int] = {}
-    first: dict[Finding, str] = {}
-    n_files = 0
-    for found, n_looked_at in parallel.in_order(
-        _task, _tasks(root), workers=workers, progress=progress
-    ):
-        n_files += n_looked_at
-        for finding, (files, file) in found.items():
-            counts[finding] = counts.get(finding, 0) + files
-            first.setdefault(finding, file)
+    allowed = rules(allow)
+    found = reports({root: Root(root)}, workers=workers, progress=progress)[root]
+    return allowing(found, allowed)
+
+
+class Root(NamedTuple):
+    """
+    A folder of DICOM files.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        Where it is.
+    patients : frozenset of str, default empty
+        Names of patients, where they are known: a part of a path that is one, its ending aside,
+        is told by its place, whatever the headers say.
+    """
+
+    folder: Path
+    patients: frozenset[str] = frozenset()
+
+
+def reports(
+    roots: Mapping[Key, Root], *, workers: int = 2, progress: parallel.Progress | None = None
+) -> dict[Key, pd.DataFrame]:
+    """
+    What identifies patients below each of several folders, as `report` has it.
+
+    Parameters
+    ----------
+    roots : mapping of Root
+        The folders, each by a key of its own.
+    workers : int, default 2
+        Processes that read.
+    progress : callable, optional
+        Called with (done, total) files, batch by batch.
+
+    Returns
+    -------
+    dict of pandas.DataFrame
+        By the same keys.
+    """
+    tasks = [(key, root, files) for key, root in roots.items() for files in _batches(root.folder)]
+    total = sum(len(files) for _, _, files in tasks)
+    found: dict[Key, _Found] = {key: {} for key in roots}
+    n_files = dict.fromkeys(roots, 0)
+    # other processes take longer to start than a few files to be read
+    workers = workers if len(tasks) > workers else 1
+    results = parallel.in_order(_task, [task[1:] for task in tasks], workers=workers)
+    for (key, _, files), some in zip(tasks, results, strict=True):
+        n_files[key] += len(files)
+        for finding, (count, first) in some.items():
+            before, named = found[key].get(finding, (0, ()))
+            found[key][finding] = before + count, (*named, *first)[: _n_named(finding)]
+        if progress is not None:
+            progress(sum(n_files.values()), total)
+    return {key: _table(found[key], n_files[key]) for key in roots}
+
+
+def rules(allow: Iterable[str]) -> frozenset[str]:
+    """
+    Rules that somebody answers for.
+
+    Parameters
+    ----------
+    allow : iterable of str
+        Keys of `RULES`.
+
+    Returns
+    -------
+    frozenset of str
+        The same.
+
+    Raises
+    ------
+    InputError
+        If there is no such rule; the nearest is suggested.
+    """
+    return frozenset(checks.one_of("allow", rule, RULES) for rule in allow)
+
+
+def allowing(found: pd.DataFrame, allowed: frozenset[str]) -> pd.DataFrame:
+    """
+    What was found, with what somebody answers for.
+
+    Parameters
+    ----------
+    found : pandas.DataFrame
+        What `report` returns.
+    allowed : frozenset of str
+        As `rules` gives them.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows; those of these rules have the status "allowed".
+    """
+    said = ["allowed" if rule in allowed else RULES[rule].status for rule in found["rule"]]
+    return found.assign(status=said)
+
+
+def _table(found: _Found, n_files: int) -> pd.DataFrame:
+    """The findings of one root, the gravest first."""
     rows = [
-        (*finding[:2], counts[finding], first[finding], finding.rule, _status(finding, allowed))
-        for finding in sorted(counts, key=_order)
+        (*finding[:2], count, ", ".join(first), finding.rule, RULES[finding.rule].status)
+        for finding in sorted(found, key=_order)
+        for count, first in [found[finding]]
     ]
     table = pd.DataFrame(rows, columns=list(COLUMNS))
     table.attrs["files"] = n_files
@@ -164,7 +262,7 @@ def refuse(found: pd.DataFrame) -> None:
     Raises
     ------
     Problems
-        If there are screenshots or pixels that say they carry text; each with its remedy.
+        If there are screenshots or pixels that carry text; each with its files and its remedy.
     """
     refused = found[found["status"] == "refuse"]
     if len(refused):
@@ -174,7 +272,7 @@ def refuse(found: pd.DataFrame) -> None:
 def _problem(row: Any) -> checks.Problem:
     """One refusal, which quotes no value."""
     return checks.Problem(
-        row.first_file,
+        f"{row.first_files}{', ...' * (row.files > _NAMED_FILES)}",
         f"{row.attribute}: {RULES[row.rule].meaning}; {row.files} such file(s)",
         remedy="Take them out of the folder, or clean their pixels; if somebody has looked at all "
         f"of them and found no name, say --allow {row.rule}.",
@@ -224,7 +322,8 @@ def values(*roots: Path | str, workers: int = 2) -> dict[str, frozenset[str]]:
         By keyword.
     """
     together: dict[str, set[str]] = {keyword: set() for keyword in _VALUES}
-    tasks = [task for root in roots for task in _tasks(Path(root))]
+    tasks = [files for root in roots for files in _batches(Path(root))]
+    workers = workers if len(tasks) > workers else 1
     for found in parallel.in_order(_values_task, tasks, workers=workers):
         for keyword, said in found.items():
             together[keyword] |= said
@@ -237,10 +336,10 @@ _VALUES = (
 )
 
 
-def _values_task(task: tuple[Path, tuple[Path, ...]]) -> dict[str, set[str]]:
+def _values_task(files: tuple[Path, ...]) -> dict[str, set[str]]:
     """The identities of some files."""
     found: dict[str, set[str]] = {keyword: set() for keyword in _VALUES}
-    for path in task[1]:
+    for path in files:
         with contextlib.suppress(Exception), warnings.catch_warnings():  # damaged: in any way
             warnings.simplefilter("ignore")
             dataset = _read(path, list(_VALUES)) if _is_dicom(path) else {}
@@ -256,8 +355,9 @@ def _said(dataset: Any, keyword: str) -> Iterator[str]:
     yield from (str(one).strip() for one in several if one is not None and str(one).strip())
 
 
-def _status(finding: Finding, allowed: set[str]) -> str:
-    return "allowed" if finding.rule in allowed else RULES[finding.rule].status
+def _n_named(finding: Finding) -> int:
+    """How many files of a finding are named: those to be dealt with."""
+    return _NAMED_FILES if RULES[finding.rule].status == "refuse" else 1
 
 
 def _order(finding: Finding) -> tuple[int, str]:
@@ -265,32 +365,32 @@ def _order(finding: Finding) -> tuple[int, str]:
     return list(RULES).index(finding.rule), finding.attribute
 
 
-def _tasks(root: Path) -> list[tuple[Path, tuple[Path, ...]]]:
-    """All files, some a task."""
+def _batches(root: Path) -> list[tuple[Path, ...]]:
+    """All files, some at a time."""
     files = list(folders.files(root))
     starts = range(0, len(files), _FILES_A_TASK)
-    return [(root, tuple(files[start : start + _FILES_A_TASK])) for start in starts]
+    return [tuple(files[start : start + _FILES_A_TASK]) for start in starts]
 
 
-def _task(task: tuple[Path, tuple[Path, ...]]) -> tuple[dict[Finding, tuple[int, str]], int]:
+def _task(task: tuple[Root, tuple[Path, ...]]) -> _Found:
     """For each finding in some files, how many and the first, without a patient's name."""
     root, files = task
-    counts: dict[Finding, int] = {}
-    first: dict[Finding, str] = {}
+    found: _Found = {}
     for path in files:
-        found, names = _of_file(path, path.relative_to(root).parts)
-        for finding in found:
-            counts[finding] = counts.get(finding, 0) + 1
-            if finding not in first:
-                first[finding] = _nameless(root, path, names)
-    return {finding: (counts[finding], first[finding]) for finding in counts}, len(files)
+        findings, names = _of_file(path, path.relative_to(root.folder).parts)
+        for finding in findings:
+            count, first = found.get(finding, (0, ()))
+            if len(first) < _n_named(finding):
+                first = (*first, _nameless(root, path, names))
+            found[finding] = count + 1, first
+    return found
 
 
 def _of_file(path: Path, parts: Sequence[str]) -> tuple[set[Finding], set[str]]:
     """What identifies in one file, and the parts of its path that do."""
-    if not _is_dicom(path):
-        return {Finding("file that is not DICOM", "", "not_looked_at")}, set()
     try:
+        if not _is_dicom(path):
+            return {Finding("file that is not DICOM", "", "not_looked_at")}, set()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what pydicom finds odd is told by the inventory
             dataset = _read(path)
@@ -482,14 +582,20 @@ def _words(text: str) -> list[str]:
     return re.findall(r"[^\W_]+", "".join(c for c in bare if not unicodedata.combining(c)))
 
 
-def _nameless(root: Path, path: Path, names: set[str]) -> str:
+def _nameless(root: Root, path: Path, names: set[str]) -> str:
     """A file's path below the root; parts that name a patient stand as their place in order."""
-    said, folder = [], root
-    for part in path.relative_to(root).parts:
-        if part in names:
+    said, folder = [], root.folder
+    for part in path.relative_to(folder).parts:
+        if part in names or _is_of(part, root.patients):
             neighbours = sorted(entry.name for entry in folder.iterdir())
             said.append(f"[{neighbours.index(part) + 1} of {len(neighbours)}]")
         else:
-            said.append(part)
+            said.append(folders.printable(part))
         folder /= part
     return "/".join(said)
+
+
+def _is_of(part: str, patients: frozenset[str]) -> bool:
+    """Whether a folder or file is named like one of these patients, its ending aside."""
+    name = folders.printable(part)
+    return name in patients or any(name.startswith(f"{patient}.") for patient in patients)
