@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,9 +12,10 @@ import typer
 from rich.console import Console
 
 from hcc_utils import __version__, checks
+from hcc_utils.study import progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from hcc_utils.orchestration.run import Exit
 
@@ -39,6 +39,10 @@ ManifestPath = Annotated[
     Path, typer.Option("--manifest", "-m", help="The study's manifest (YAML).", dir_okay=False)
 ]
 ResultsRoot = Annotated[Path, typer.Option("--results", help="The folder above all results.")]
+Allow = Annotated[
+    list[str] | None,
+    typer.Option(help="A rule of `hcc privacy` that somebody answers for; may be repeated."),
+]
 
 
 class Profile(StrEnum):
@@ -66,23 +70,28 @@ def demo(
     """Make the demo study: five synthetic hospitals with real DICOM files and a known truth."""
     from hcc_utils.demo import study
 
-    with _bar("images of patients") as progress:
-        study.make(out, patients, seed, free=free, pixels=pixels, progress=progress)
+    with progress.bar("images of patients", _screen) as made:
+        study.make(out, patients, seed, free=free, pixels=pixels, progress=made)
     _screen.print(f"The demo study: {out}", highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: hcc check --manifest data_manifest.yaml")
-def check(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None:
-    """List every problem of a manifest, its codebooks and its tables; run nothing."""
+def check(
+    manifest: ManifestPath, results: ResultsRoot = Path("results"), allow: Allow = None
+) -> None:
+    """List every problem of a manifest, its codebooks, tables and images; run nothing."""
     from hcc_utils.orchestration import contract
     from hcc_utils.study.manifest import Manifest
 
     study = Manifest.read(manifest)
-    found = contract.check(study, results / study.study)
+    with progress.bar("files looked through for what identifies", _screen) as looked_at:
+        found = contract.check(study, results / study.study, allow=allow or (), progress=looked_at)
     for kind, listed in (("refused", found.refused), ("warning", found.warnings)):
         for centre, lines in listed.items():
             for line in lines:
                 _screen.print(f"{kind}: {centre}: {line}", markup=False, soft_wrap=True)
+    for centre, said in found.identifying.items():
+        _screen.print(f"identifying: {centre}: {said}", markup=False, soft_wrap=True)
     if found.refused:
         raise typer.Exit(3)
     _screen.print(f"{manifest} can be run: hcc run --manifest {manifest}", soft_wrap=True)
@@ -96,6 +105,7 @@ def run(
     ] = Profile.fast,
     results: ResultsRoot = Path("results"),
     cores: Annotated[int, typer.Option(min=1, help="How many cores to use.")] = os.cpu_count() or 1,
+    allow: Allow = None,
 ) -> None:
     """Run the notebooks for development and each validation centre, and build the book."""
     from hcc_utils.orchestration.run import run as run_study
@@ -108,6 +118,7 @@ def run(
                 profile=profile.value,
                 cores=cores,
                 console=_screen,
+                allow=allow or (),
             )
         )
     )
@@ -127,8 +138,8 @@ def inventory(
     from hcc_utils.imaging import series
     from hcc_utils.study import results
 
-    with _bar("patients") as progress:
-        table = series.inventory(root, kept=Path(f"{out}.headers"), progress=progress)
+    with progress.bar("patients", _screen) as read:
+        table = series.inventory(root, kept=Path(f"{out}.headers"), progress=read)
     results.write_table(table, out)
     left_out = table.attrs["left_out"]
     for said in left_out[:_SHOWN]:
@@ -142,16 +153,15 @@ def inventory(
 @app.command(epilog="Example: hcc privacy /exports/ct --allow secondary_capture")
 def privacy(
     root: Annotated[Path, typer.Argument(help="A folder of DICOM files.")],
-    allow: Annotated[
-        list[str] | None, typer.Option(help="A rule that somebody answers for; may be repeated.")
-    ] = None,
+    allow: Allow = None,
     out: Annotated[Path | None, typer.Option(help="The table to write, if any.")] = None,
 ) -> None:
     """Say what in a folder identifies patients, without quoting it; refuse burned-in names."""
     from hcc_utils.imaging import privacy as gate
     from hcc_utils.study import results
 
-    found = gate.report(root, allow=allow or ())
+    with progress.bar("files", _screen) as looked_at:
+        found = gate.report(root, allow=allow or (), progress=looked_at)
     if out is not None:
         results.write_table(found, out)
     for row in found.to_dict("records"):
@@ -190,17 +200,6 @@ def book(manifest: ManifestPath, results: ResultsRoot = Path("results")) -> None
 def version() -> None:
     """Say which version this is."""
     _screen.print(f"hcc_utils {__version__}, Python {sys.version.split()[0]}", highlight=False)
-
-
-@contextmanager
-def _bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; gives the function to call with (done, total)."""
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_screen) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _code(work: Callable[[], Exit]) -> int:

@@ -138,7 +138,7 @@ def report(
     if not root.is_dir():
         raise checks.InputError(f"{root} is not a folder; give the one that holds the images.")
     allowed = rules(allow)
-    found = reports({root: Root(root)}, workers=workers, progress=progress)[root]
+    found = reports({root: [Root(root)]}, workers=workers, progress=progress)[root]
     return allowing(found, allowed)
 
 
@@ -150,25 +150,31 @@ class Root(NamedTuple):
     ----------
     folder : pathlib.Path
         Where it is.
+    said : str, default ""
+        What stands before the files' paths, in place of the folder's own.
     patients : frozenset of str, default empty
         Names of patients, where they are known: a part of a path that is one, its ending aside,
         is told by its place, whatever the headers say.
     """
 
     folder: Path
+    said: str = ""
     patients: frozenset[str] = frozenset()
 
 
 def reports(
-    roots: Mapping[Key, Root], *, workers: int = 2, progress: parallel.Progress | None = None
+    roots: Mapping[Key, Iterable[Root]],
+    *,
+    workers: int = 2,
+    progress: parallel.Progress | None = None,
 ) -> dict[Key, pd.DataFrame]:
     """
-    What identifies patients below each of several folders, as `report` has it.
+    What identifies patients below several groups of folders, as `report` has it.
 
     Parameters
     ----------
-    roots : mapping of Root
-        The folders, each by a key of its own.
+    roots : mapping of iterable of Root
+        The folders of each group.
     workers : int, default 2
         Processes that read.
     progress : callable, optional
@@ -177,9 +183,14 @@ def reports(
     Returns
     -------
     dict of pandas.DataFrame
-        By the same keys.
+        By group.
     """
-    tasks = [(key, root, files) for key, root in roots.items() for files in _batches(root.folder)]
+    tasks = [
+        (key, root, files)
+        for key, group in roots.items()
+        for root in group
+        for files in _batches(root.folder)
+    ]
     total = sum(len(files) for _, _, files in tasks)
     found: dict[Key, _Found] = {key: {} for key in roots}
     n_files = dict.fromkeys(roots, 0)
@@ -584,7 +595,7 @@ def _words(text: str) -> list[str]:
 
 def _nameless(root: Root, path: Path, names: set[str]) -> str:
     """A file's path below the root; parts that name a patient stand as their place in order."""
-    said, folder = [], root.folder
+    said, folder = [root.said] if root.said else [], root.folder
     for part in path.relative_to(folder).parts:
         if part in names or _is_of(part, root.patients):
             neighbours = sorted(entry.name for entry in folder.iterdir())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from hcc_utils.checks import Problem, Problems
-from hcc_utils.orchestration import fingerprint
+from hcc_utils.imaging import parallel, privacy
+from hcc_utils.orchestration import fingerprint, reading
 from hcc_utils.study import folders, results, tables, vocabulary
 from hcc_utils.study.codebook import Codebook
 from hcc_utils.study.manifest import Manifest
@@ -37,15 +38,24 @@ class Verdict:
         For each centre that runs (of either role), what a reader should know.
     chapters : dict of str to str
         The chapters that development's tables cannot serve, each with its reason.
+    identifying : dict of str to str
+        For each centre with DICOM files, how much in them identifies patients.
     """
 
     accepted: tuple[str, ...]
     refused: Mapping[str, tuple[Problem, ...]]
     warnings: Mapping[str, tuple[Problem, ...]]
     chapters: Mapping[str, str]
+    identifying: Mapping[str, str]
 
 
-def check(manifest: Manifest, folder: Path) -> Verdict:
+def check(
+    manifest: Manifest,
+    folder: Path,
+    *,
+    allow: Iterable[str] = (),
+    progress: parallel.Progress | None = None,
+) -> Verdict:
     """
     Which validation centres may run, once all that the study shares is found sound.
 
@@ -58,6 +68,10 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
         The study.
     folder : pathlib.Path
         ``results/<study>``.
+    allow : iterable of str, optional
+        Rules of the reading gate (`imaging.privacy.RULES`) that somebody answers for.
+    progress : callable, optional
+        Called with (done, total) files whose headers are looked through.
 
     Returns
     -------
@@ -69,7 +83,10 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
     Problems
         If a codebook or a development centre is wrong: nothing may run then. All problems of all
         centres are listed.
+    InputError
+        If there is no such rule.
     """
+    allowed = privacy.rules(allow)
     shared = tuple(_shared(manifest))
     if shared:
         raise Problems(shared)
@@ -77,6 +94,9 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
     problems = {name: list(state.problems) for name, state in states.items()}
     for name, found in _in_two_centres(manifest, states):
         problems[name].append(found)
+    looked = reading.look(manifest, folder, allow=allowed, progress=progress)
+    for name, identifying in looked.items():
+        problems[name] += _refused_pixels(identifying)
     if any(problems[name] for name in manifest.development):
         raise Problems(problem for found in problems.values() for problem in found)
     refused = {name: tuple(problems[name]) for name in manifest.validation if problems[name]}
@@ -91,9 +111,19 @@ def check(manifest: Manifest, folder: Path) -> Verdict:
         chapters={
             c: why for name in manifest.development for c, why in states[name].chapters.items()
         },
+        identifying={name: reading.summary(found) for name, found in looked.items() if len(found)},
     )
     results.write_json(_redacted(verdict), folder / "accepted.json")
     return verdict
+
+
+def _refused_pixels(identifying: pd.DataFrame) -> tuple[Problem, ...]:
+    """Pictures that may show a name, and that nobody answers for."""
+    try:
+        privacy.refuse(identifying)
+    except Problems as error:
+        return error.problems
+    return ()
 
 
 def _redacted(verdict: Verdict) -> dict[str, object]:

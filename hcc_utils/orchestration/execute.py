@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hcc_utils import __version__, checks
-from hcc_utils.orchestration import assets
+from hcc_utils.orchestration import assets, reading
 from hcc_utils.study import progress, results
 
 _VERSIONS = ("numpy", "pandas", "scipy", "statsmodels", "torch", "pydicom", "highdicom", "plotly")
@@ -144,6 +144,7 @@ def _record(stage: str, parameters: dict[str, Any], folder: Path, inputs: Sequen
         "git_commit": _commit(),
         "inputs_sha256": {str(path): results.sha256(path) for path in inputs},
         "outputs_sha256": hashes,
+        "privacy": reading.records(inputs),
     }
     results.write_json(run, folder / f"{stage}.run.json")
     results.write_json({"stage": stage, "sha256": hashes}, folder / f"{stage}.done.json")

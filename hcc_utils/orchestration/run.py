@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
 from pathlib import Path
@@ -15,8 +15,9 @@ from pathlib import Path
 from rich.console import Console
 
 from hcc_utils import checks
-from hcc_utils.orchestration import assets, contract, fingerprint, plan
+from hcc_utils.orchestration import assets, contract, fingerprint, plan, reading
 from hcc_utils.orchestration.plan import DEVELOPMENT, Plan
+from hcc_utils.study import progress
 from hcc_utils.study.manifest import Manifest
 
 _STEPS = re.compile(r"(\d+) of (\d+) steps")
@@ -34,7 +35,13 @@ class Exit(IntEnum):
 
 
 def run(
-    manifest_path: Path, *, results_root: Path, profile: str, cores: int, console: Console
+    manifest_path: Path,
+    *,
+    results_root: Path,
+    profile: str,
+    cores: int,
+    console: Console,
+    allow: Iterable[str] = (),
 ) -> Exit:
     """
     How the run ended; the study's book stands in ``<results_root>/<study>/book/``.
@@ -51,6 +58,8 @@ def run(
         How many cores may be used.
     console : rich.console.Console
         Where progress is said.
+    allow : iterable of str, optional
+        Rules of the reading gate (`imaging.privacy.RULES`) that somebody answers for.
 
     Returns
     -------
@@ -69,7 +78,11 @@ def run(
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         console.print(f"[bold]{manifest.title}[/bold]: checking {len(manifest.centres)} centre(s)")
-        checked = contract.check(manifest, folder)
+        with progress.bar("files looked through for what identifies", console) as looked_at:
+            checked = contract.check(manifest, folder, allow=allow, progress=looked_at)
+        for centre, said in checked.identifying.items():
+            where = reading.record(folder, centre).with_suffix(".csv")
+            console.print(f"[dim]{centre}: {said}: {where}[/dim]", highlight=False, soft_wrap=True)
         for centre, lines in checked.refused.items():
             console.print(f"[red]refused: {centre}[/red]")
             for line in lines:
@@ -126,13 +139,15 @@ def _plan(manifest: Manifest, accepted: list[str], results_root: Path, profile: 
 
 
 def _data_files(manifest: Manifest, centre: str, folder: Path) -> list[str]:
-    """A centre's table and codebook, and a fingerprint that changes when its images do."""
+    """A centre's table and codebook, a fingerprint of its images, and what they may hold."""
     images = folder / "fingerprints" / f"{centre}.images"
     roots = [manifest.path(centre, which) for which in ("dicom", "roi", "landmarks")]
     files = [file for root in roots if root is not None for file in fingerprint.below(root)]
     fingerprint.keep(fingerprint.of(files), images)
     table, codebook = manifest.path(centre, "table"), manifest.path(centre, "codebook")
-    return [str(table), str(codebook), str(images)]
+    identifying = reading.record(folder, centre)
+    looked_at = [str(identifying)] if identifying.is_file() else []
+    return [str(table), str(codebook), str(images), *looked_at]
 
 
 def _snakemake(ordered: Plan, plan_file: Path, cores: int, console: Console) -> int:

@@ -37,7 +37,7 @@ Model = Literal["cs", "d", "csd"]
 Extra = Literal["dicom", "roi", "checksums", "landmarks"]
 
 # folders of results/<study>/ that are no centre's
-_RESERVED = ("development", "pooled", "bundle", "book", "book_src", "fingerprints")
+_RESERVED = ("development", "pooled", "bundle", "book", "book_src", "fingerprints", "privacy")
 
 
 def _name(text: str) -> str:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+from rich.console import Console
 
 FILE_VARIABLE = "HCC_PROGRESS_FILE"
 
@@ -29,3 +33,37 @@ def say(message: str) -> None:
             file.write(message + "\n")
     else:
         print(message, file=sys.stderr, flush=True)  # noqa: T201 - this is where it is shown
+
+
+@contextmanager
+def bar(what: str, console: Console) -> Iterator[Callable[[int, int], None]]:
+    """
+    A function to be called with (done, total), while a bar shows how far that is.
+
+    Parameters
+    ----------
+    what : str
+        What is counted.
+    console : rich.console.Console
+        Where the bar is shown, from the first call on.
+
+    Yields
+    ------
+    callable
+        The function.
+    """
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    shown = Progress(*columns, console=console)
+    task = shown.add_task(what, total=None)
+
+    def progress(done: int, total: int) -> None:
+        shown.start()
+        shown.update(task, completed=done, total=total)
+
+    try:
+        yield progress
+    finally:
+        if shown.live.is_started:
+            shown.stop()
