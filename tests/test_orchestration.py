@@ -11,7 +11,7 @@ import pytest
 import sample_study
 
 from hcc_utils.checks import InputError
-from hcc_utils.orchestration import assets, closure, execute
+from hcc_utils.orchestration import assets, closure, execute, reading
 from hcc_utils.orchestration.plan import Plan, left_out
 from hcc_utils.study import progress, results
 
@@ -122,11 +122,14 @@ def test_a_run_records_what_it_read_and_wrote(own_notebooks, tmp_path, capsys):
     notebook(own_notebooks, write, say)
     read = tmp_path / "table.csv"
     read.write_text("1")
-    execute.execute("01_cohort", {"a": "2"}, out, [read])
+    looked_at = reading.record(tmp_path, "b")
+    results.write_json({"allowed": {"secondary_capture": 3}}, looked_at)
+    execute.execute("01_cohort", {"a": "2"}, out, [read, looked_at])
     assert progress.FILE_VARIABLE not in os.environ, "later words are not for this notebook"
     run = json.loads((out / "01_cohort.run.json").read_text())
     one = "6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b"  # sha256sum of "1"
-    assert run["inputs_sha256"] == {str(read): one}
+    assert run["inputs_sha256"][str(read)] == one
+    assert run["privacy"] == {"b": {"allowed": {"secondary_capture": 3}}}
     assert run["outputs_sha256"] == dict.fromkeys(names, one)
     assert run["parameters"] == {"a": "2"}
     assert "hcc:   x · 01_cohort · half way" in capsys.readouterr().out

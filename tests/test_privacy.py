@@ -239,6 +239,7 @@ def test_what_cannot_be_looked_at_is_said(root):
     save(bare(), root / "1.dcm")
     (root / "list.txt").write_text(SECRET)
     (root / "damaged.dcm").write_bytes((root / "1.dcm").read_bytes()[:200])
+    (root / "gone.dcm").symlink_to(root / "nowhere.dcm")
     image = bare()
     image.ImageOrientationPatient = None
     image.PixelData = b"\0\0"
@@ -246,7 +247,7 @@ def test_what_cannot_be_looked_at_is_said(root):
     table = reported(root).query("rule == 'not_looked_at'")
     assert dict(zip(table["attribute"], table["files"], strict=True)) == {
         "file that is not DICOM": 1,
-        "file that cannot be read": 1,
+        "file that cannot be read": 2,
         "pixels that cannot be decoded": 1,
     }
 
