@@ -6,20 +6,30 @@ import base64
 import gzip
 import json
 import shutil
+import subprocess
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import sample_study
 import small_study
+import yaml
 from dicom_files import write_series
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from safetensors.numpy import save_file
 
 from hcc_utils import checks
-from hcc_utils.centres import identities, leaks
+from hcc_utils.centres import export, identities, leaks
+from hcc_utils.evaluation import comparison
+from hcc_utils.models import protocol
+from hcc_utils.orchestration import book, steps
+from hcc_utils.orchestration.plan import Plan
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
 
 ID, NAME, BORN, NUMBER = "HCC4711", "Müller-Ost^Änne", "19500302", "40712345"
 UID, ACCESSION = "1.2.826.0.1.3680043.8.498.4711.7", "ACC-2020/77"
@@ -290,12 +300,175 @@ class TestIdentities:
         rows = leaks.leaks(tmp_path / "leaving", of_study)
         assert f"the table of {name} cannot be read" in rows["place"].str.cat(sep="; ")
 
+    def test_the_patients_of_some_centres_alone_can_be_looked_for(self, tmp_path):
+        """The small study's ids are the centre's letter and a digit: made longer here."""
+        study = small_study.read(tmp_path)
+        for name in ("a", "b"):
+            table = study.path(name, "table")
+            table.write_text(small_study.table(f"{name}{name}123"), "utf-8")
+        of_b = identities.of_study(study, ["b"], places=["/srv/results"], workers=1)
+        assert [kind for kind, _ in of_b.in_text("aa1231 bb1231")] == ["patient_id"]
+        assert "/srv/results" in of_b.places
+
+    def test_a_dicom_root_that_is_not_there_is_said(self, tmp_path):
+        study = with_images(small_study.read(tmp_path))
+        assert identities.of_study(study, workers=1).unread == ("a",)
+
 
 def with_images(study):
     """The study with its first hospital's DICOM folder."""
     name, *_ = study.centres
     centre = study.centres[name].model_copy(update={"dicom": "ct"})
     return study.model_copy(update={"centres": {**study.centres, name: centre}})
+
+
+class TestLettingOut:
+    """What leaves is made beside its place, and comes there when nothing in it leaks."""
+
+    @pytest.fixture
+    def made(self, tmp_path):
+        (tmp_path / "beside").mkdir()
+        return tmp_path / "beside" / "export.json"
+
+    def test_what_is_clean_comes_into_its_place(self, made, tmp_path):
+        made.write_text("{}")
+        leaks.let_out(made, tmp_path / "export.json", known())
+        assert (tmp_path / "export.json").read_text() == "{}"
+
+    def test_what_leaks_does_not_and_an_earlier_one_stays(self, made, tmp_path):
+        made.write_text(json.dumps({"note": ID}))
+        (tmp_path / "export.json").write_text("{}")
+        with pytest.raises(checks.Problems, match=r"  export\.json: note: patient_id must not"):
+            leaks.let_out(made, tmp_path / "export.json", known())
+        assert (tmp_path / "export.json").read_text() == "{}"
+
+    def test_a_folder_takes_the_earlier_one_s_place(self, tmp_path):
+        for folder, name in (("beside/book", "new.html"), ("book", "old.html")):
+            (tmp_path / folder).mkdir(parents=True)
+            (tmp_path / folder / name).write_text("-")
+        leaks.let_out(tmp_path / "beside" / "book", tmp_path / "book", known())
+        assert [path.name for path in (tmp_path / "book").iterdir()] == ["new.html"]
+
+    def test_what_cannot_be_looked_for_is_said(self, made, tmp_path, capsys):
+        made.write_text("{}")
+        plain = identities.of({"patient_id": ["7", "8"]})
+        leaks.let_out(made, tmp_path / "export.json", plain)
+        assert "export.json: patient_id: 2 too short" in capsys.readouterr().err
+
+    @pytest.mark.parametrize("text", [ID, UID])
+    def test_a_book_that_stays_inside_may_tell_which_patient_and_image(self, text, made, tmp_path):
+        made.write_text(json.dumps({"note": text}))
+        leaks.let_out(made, tmp_path / "export.json", known(), allow=leaks.INTERNAL)
+
+    @pytest.mark.parametrize("text", ["Müller-Ost, Änne", BORN, ACCESSION, f"{DATA_ROOT}/a"])
+    def test_it_may_tell_nothing_more(self, text, made, tmp_path):
+        made.write_text(json.dumps({"note": text}))
+        with pytest.raises(checks.Problems):
+            leaks.let_out(made, tmp_path / "export.json", known(), allow=leaks.INTERNAL)
+
+
+PLANTED_IN_ALL = {
+    "name": "the scan of Änne Müller-Ost",
+    "UID": "1.2.826.0.1.3680043.8.498.1.1",  # that of write_series' first slice
+    "results folder": "read from @results@/other/bundle",
+}
+
+
+@pytest.fixture
+def of_anne(tmp_path):
+    """The small study, where hospital a (development) and b have images of one patient."""
+    folder = tmp_path / "study"
+    folder.mkdir()
+    study = small_study.read(folder)
+    for name in ("a", "b"):
+        write_series(folder / name / "ct" / f"{name}1", z_mm=[0.0], change=named_anne)
+    text = yaml.safe_load(study.source.read_text("utf-8"))
+    for name in ("a", "b"):
+        text["centres"][name]["dicom"] = f"{name}/ct"
+    study.source.write_text(yaml.safe_dump(text), "utf-8")
+    return Manifest.read(study.source)
+
+
+def named_anne(number, image):
+    image.PatientName = NAME
+
+
+def metrics(note: str) -> pd.DataFrame:
+    """One external AUC of 96 invented patients, with a note."""
+    row = {"model": "cs", "comparator": "", "protocol": "leak_free", "origin": "external"}
+    row |= {"subgroup": "all", "metric": "auc", "estimate": 0.7, "low": 0.6, "high": 0.8}
+    row |= {"p_value": np.nan, "n": 96, "events": 22, "note": note}
+    return pd.DataFrame([row])[list(comparison.COLUMNS)]
+
+
+class TestTheExport:
+    """What notebook 06 hands on at a validation centre."""
+
+    def hand_on(self, study, root, note):
+        here = results.Folder(root=root, study="small", centre="b", stage="06_survival")
+        table = metrics(note.replace("@results@", str(root)))
+        results.write_table(table, here.path / "metrics.csv")
+        export.hand_on(here, study)
+
+    def test_a_clean_one_stands_in_the_centre_s_folder(self, of_anne, tmp_path):
+        self.hand_on(of_anne, tmp_path / "results", "too_few_events")
+        made = json.loads((tmp_path / "results" / "small" / "b" / "export.json").read_text())
+        assert made["figures"][0]["note"] == "too_few_events"
+
+    @pytest.mark.parametrize("what", PLANTED_IN_ALL)
+    def test_one_that_leaks_is_refused_and_not_left_behind(self, of_anne, tmp_path, what):
+        with pytest.raises(checks.Problems, match=r"export\.json: figures\[0\].note: ") as refused:
+            self.hand_on(of_anne, tmp_path / "results", PLANTED_IN_ALL[what])
+        assert "nne" not in str(refused.value)
+        left = tmp_path / "results" / "small" / "b"
+        assert [path.name for path in left.iterdir()] == ["metrics.csv"]
+
+
+@pytest.mark.parametrize("what", PLANTED_IN_ALL)
+def test_a_bundle_that_leaks_is_refused_and_an_earlier_one_stays(
+    of_anne, tmp_path, monkeypatch, capsys, what
+):
+    place = tmp_path / "results" / "small"
+    said = PLANTED_IN_ALL[what].replace("@results@", str(place.parent))
+
+    def freeze(development, folder):
+        results.write_json({"notes": said}, folder / "bundle.json")
+
+    monkeypatch.setattr(protocol, "freeze", freeze)
+    results.write_json({}, place / "bundle" / "bundle.json")
+    run = Plan(
+        manifest=str(of_anne.source), results_root=str(place.parent), study="small", profile="tiny"
+    )
+    monkeypatch.setattr("sys.argv", ["steps", "freeze", str(run.write())])
+    assert steps.main() == 1
+    failed, problem = capsys.readouterr().out.splitlines()
+    assert failed == "hcc: FAILED freeze: 1 problem:"
+    assert problem.startswith("hcc:   bundle/bundle.json: notes: ")
+    assert sorted(path.name for path in place.iterdir()) == ["bundle", "plan.json"]
+    assert json.loads((place / "bundle" / "bundle.json").read_text()) == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "is_kept"), [("<p>a1234</p>", True), ("<p>Müller-Ost, Änne</p>", False)]
+)
+def test_a_rendered_book_is_looked_at_before_it_takes_its_place(
+    of_anne, tmp_path, monkeypatch, text, is_kept
+):
+    """Rendering is played by a stand-in that writes one page."""
+
+    def render(command, **options):
+        html = Path(command[command.index("--path-output") + 1]) / "_build" / "html"
+        html.mkdir(parents=True)
+        (html / "index.html").write_text(text, "utf-8")
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    of_anne.path("a", "table").write_text(small_study.table("a123"), "utf-8")
+    monkeypatch.setattr(book.subprocess, "run", render)
+    place = tmp_path / "results" / "book"
+    place.parent.mkdir()
+    with nullcontext() if is_kept else pytest.raises(checks.Problems, match="PatientName"):
+        book._render(tmp_path / "pages", place, of_anne)
+    assert place.exists() == is_kept
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.centres import identities, leaks
 from hcc_utils.evaluation import comparison, intervals
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 
 FORMAT = 1
@@ -66,7 +71,7 @@ def export(centre: str, metrics: pd.DataFrame) -> dict[str, Any]:
     return {"format": FORMAT, "centre": centre, "protocol": str(protocols[0]), "figures": figures}
 
 
-def hand_on(here: Folder) -> None:
+def hand_on(here: Folder, manifest: Manifest) -> None:
     """
     Nothing; at a validation centre with scores its export stands in the folder.
 
@@ -74,9 +79,24 @@ def hand_on(here: Folder) -> None:
     ----------
     here : Folder
         The centre's results. Development has no external figure to give.
+    manifest : Manifest
+        The study, whose patients at this centre are looked for in it.
+
+    Raises
+    ------
+    Problems
+        If it would name a patient or this machine: then there is none.
     """
-    if here.centre != "development":
-        here.write_json(export(here.centre, here.read("metrics.csv")), "export.json")
+    if here.centre == "development":
+        return
+    place = here.own("export.json")
+    known = identities.of_study(
+        manifest, manifest.hospitals(here.centre), places=[Path(here.root).absolute()], workers=1
+    )
+    with tempfile.TemporaryDirectory(dir=here.path, prefix=".export-") as folder:
+        made = Path(folder) / place.name
+        results.write_json(export(here.centre, here.read("metrics.csv")), made)
+        leaks.let_out(made, place, known)
 
 
 def _figure(row: dict[Any, Any]) -> dict[str, Any]:

@@ -138,19 +138,29 @@ def of(
         kinds=kinds,
         starts={word: tuple(sorted(lengths)) for word, lengths in starts.items()},
         unsearchable={kind: count for kind, count in unsearchable.items() if count},
-        places=tuple(dict.fromkeys(Path(place).as_posix() for place in places)),
+        places=tuple(dict.fromkeys(_posix(place) for place in places if Path(place).name)),
         unread=tuple(unread),
     )
 
 
-def of_study(manifest: Manifest, *, workers: int = 2) -> Identities:
+def of_study(
+    manifest: Manifest,
+    centres: Iterable[str] | None = None,
+    *,
+    places: Iterable[Path | str] = (),
+    workers: int = 2,
+) -> Identities:
     """
-    The identities of all patients of a study: of its tables, its folders and its DICOM headers.
+    The identities of a study's patients: of its tables, its folders and its DICOM headers.
 
     Parameters
     ----------
     manifest : Manifest
         The study.
+    centres : iterable of str, optional
+        Whose patients; by default all.
+    places : iterable of pathlib.Path or str, optional
+        More folders of this machine, such as that of the results.
     workers : int, default 2
         Processes that read headers.
 
@@ -159,18 +169,23 @@ def of_study(manifest: Manifest, *, workers: int = 2) -> Identities:
     Identities
         With the home folder and the study's folders as places.
     """
+    names = tuple(manifest.centres if centres is None else centres)
     patients: set[str] = set()
     unread = []
-    for name in manifest.centres:
-        patients |= manifest.folders(name)
+    for name in names:
         try:
             patients |= set(tables.read(manifest, name)["patient_id"])
+            patients |= manifest.folders(name)
         except Problems:
             unread.append(name)
-    roots = [root for name in manifest.centres for root in _roots(manifest, name)]
+    roots = [root for name in names for root in _roots(manifest, name)]
     values = {"patient_id": frozenset(patients), **privacy.values(*roots, workers=workers)}
-    places = (Path.home(), Path(manifest.data_root).absolute(), manifest.source.absolute().parent)
-    return of(values, places=places, unread=unread)
+    own = (Path.home(), Path(manifest.data_root).absolute(), manifest.source.absolute().parent)
+    return of(values, places=(*own, *places), unread=unread)
+
+
+def _posix(place: Path | str) -> str:
+    return Path(place).as_posix()
 
 
 def _roots(manifest: Manifest, name: str) -> list[Path]:

@@ -15,9 +15,14 @@ from hcc_utils import checks
 from hcc_utils.centres.identities import Identities
 from hcc_utils.centres.texts import Piece, texts
 from hcc_utils.study import folders, results
+from hcc_utils.study.progress import say
 
 COLUMNS: tuple[str, ...] = ("file", "kind", "place", "status")
 MACHINE, PATIENTS, NAMED = "path of this machine", "column patient_id", "named like a patient"
+
+UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "FrameOfReferenceUID")
+INTERNAL: tuple[str, ...] = ("patient_id", PATIENTS, *UIDS)
+"""What may stand in a book that stays in the hospital: the study's own ids, and images' numbers."""
 
 _PATIENT_ID = "patient_id"
 _HEADING = re.compile(rf"<th[^>]*>\s*{_PATIENT_ID}\s*</th>")
@@ -92,9 +97,42 @@ def refuse_leaks(
     return found
 
 
+def let_out(made: Path, place: Path, identities: Identities, *, allow: Iterable[str] = ()) -> None:
+    """
+    Nothing; what was made stands in its place, where nothing in it would leak.
+
+    What cannot be looked for is said. What is refused does not come into its place; an earlier one
+    stays there.
+
+    Parameters
+    ----------
+    made : pathlib.Path
+        A file or folder, in a temporary folder beside its place.
+    place : pathlib.Path
+        Where it belongs.
+    identities : Identities
+        Of the study's patients.
+    allow : iterable of str, optional
+        Kinds that may leave, such as `INTERNAL`.
+
+    Raises
+    ------
+    Problems
+        If something would leak: each place, and the next step.
+    """
+    kept = refuse_leaks(made, identities, allow=allow)
+    for row in kept[kept["status"] == "warn"].to_dict("records"):
+        say(f"{place.name}: {row['kind']}: {row['place']}")
+    if place.is_dir():
+        place.rename(made.with_name(f"earlier {made.name}"))
+    made.replace(place)
+
+
 def _problem(folder: Path | str, row: dict[str, str]) -> checks.Problem:
     """One refusal, which quotes no value."""
-    where = f"{Path(folder).name}/{row['file']}: {row['place']}"
+    folder = Path(folder)
+    file = f"{folder.name}/{row['file']}" if folder.is_dir() else row["file"]
+    where = f"{file}: {row['place']}"
     rule = f"{row['kind']} must not leave the hospital"
     return checks.Problem(where, rule, remedy=_REMEDIES.get(row["kind"], _REMEDY))
 

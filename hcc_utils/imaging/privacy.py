@@ -353,10 +353,18 @@ def _values_task(files: tuple[Path, ...]) -> dict[str, set[str]]:
     for path in files:
         with contextlib.suppress(Exception), warnings.catch_warnings():  # damaged: in any way
             warnings.simplefilter("ignore")
-            dataset = _read(path, list(_VALUES)) if _is_dicom(path) else {}
+            dataset = _identities(path) if _is_dicom(path) else {}
             for keyword in _VALUES:
                 found[keyword].update(_said(dataset, keyword))
     return found
+
+
+def _identities(path: Path) -> Any:
+    """A file's header as far as its pixels, the identities in it alone."""
+    with disable_value_validation():
+        return pydicom.dcmread(
+            path, force=True, stop_before_pixels=True, specific_tags=list(_VALUES)
+        )
 
 
 def _said(dataset: Any, keyword: str) -> Iterator[str]:
@@ -424,10 +432,10 @@ def _is_dicom(path: Path) -> bool:
     return start[128:] == b"DICM" or start[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 
-def _read(path: Path, keywords: list[str] | None = None) -> Any:
+def _read(path: Path) -> Any:
     """A file's header, and what follows its pixels; long values are left where they are."""
     with disable_value_validation():
-        return pydicom.dcmread(path, force=True, defer_size=_DEFER_BYTES, specific_tags=keywords)
+        return pydicom.dcmread(path, force=True, defer_size=_DEFER_BYTES)
 
 
 def _in_header(dataset: Any) -> Iterator[Finding]:

@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from hcc_utils import checks
+from hcc_utils.centres import identities, leaks
 from hcc_utils.orchestration import assets, book_pages
 from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
 from hcc_utils.presentation import explorer, figures
@@ -61,8 +62,8 @@ def build(study_results: Path | str, manifest: Manifest, *, source: Path | None 
     Raises
     ------
     InputError
-        If a notebook is missing, failed or lacks a figure, or if a page does not render; an
-        earlier book stays as it was.
+        If a notebook is missing, failed or lacks a figure, if a page does not render, or if one
+        names a patient by more than the study's own id; an earlier book stays as it was.
     """
     folder = Path(study_results)
     accepted, refused = _verdicts(folder, manifest)
@@ -78,7 +79,7 @@ def build(study_results: Path | str, manifest: Manifest, *, source: Path | None 
     _write_config(pages, manifest)
     _write_toc(pages, manifest, chapters, refused)
     say("book: rendering the pages")
-    _render(pages, folder / "book")
+    _render(pages, folder / "book", manifest)
     say(f"book: {folder / 'book' / 'index.html'}")
     return folder / "book" / "index.html"
 
@@ -248,7 +249,7 @@ def _toc_entry(centre: str, chapters: dict[str, list[str]]) -> dict[str, Any]:
     return {"file": f"centres/{centre}", "sections": sections}
 
 
-def _render(pages: Path, book: Path) -> None:
+def _render(pages: Path, book: Path, manifest: Manifest) -> None:
     """Render the pages beside the earlier book, and put them in its place when they are whole."""
     with tempfile.TemporaryDirectory(dir=book.parent, prefix=".book-") as place:
         command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build"]
@@ -257,9 +258,9 @@ def _render(pages: Path, book: Path) -> None:
         html = Path(place) / "_build" / "html"
         if done.returncode != 0 or not (html / "index.html").is_file():
             raise checks.InputError(_render_failure(done.stdout + "\n" + done.stderr))
-        if book.exists():
-            book.rename(Path(place) / "earlier")
-        html.rename(book)
+        say("book: looking for patients' names")
+        known = identities.of_study(manifest, places=[book.absolute().parents[1]])
+        leaks.let_out(html.rename(Path(place) / book.name), book, known, allow=leaks.INTERNAL)
 
 
 def _render_failure(log: str) -> str:

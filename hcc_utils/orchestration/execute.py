@@ -104,7 +104,7 @@ class _Told:
         self.path.write_text("")
         os.environ[progress.FILE_VARIABLE] = str(self.path.resolve())
         self.start = time.monotonic()
-        _say(f"start {self.title}")
+        say(f"start {self.title}")
         self.watcher.start()
 
     def __exit__(self, kind: object, *_: object) -> None:
@@ -113,7 +113,7 @@ class _Told:
         self.watcher.join()
         self.path.unlink(missing_ok=True)
         if kind is None:
-            _say(f"done {self.title} · {time.monotonic() - self.start:.0f} s")
+            say(f"done {self.title} · {time.monotonic() - self.start:.0f} s")
 
     def _watch(self) -> None:
         with self.path.open(encoding="utf-8") as file:
@@ -121,11 +121,20 @@ class _Told:
             while not last:
                 last = self.over.wait(0.5)
                 for line in file:
-                    _say(f"  {self.title} · {line.rstrip()}")
+                    say(f"  {self.title} · {line.rstrip()}")
 
 
-def _say(line: str) -> None:
-    print(f"hcc: {line}", flush=True)  # noqa: T201 - the runner reads these lines
+def say(text: str) -> None:
+    """
+    Nothing; what is said reaches the person who started the run.
+
+    Parameters
+    ----------
+    text : str
+        One or several lines.
+    """
+    for line in text.splitlines():
+        print(f"hcc: {line}", flush=True)  # noqa: T201 - the runner reads these lines
 
 
 def _record(stage: str, parameters: dict[str, Any], folder: Path, inputs: Sequence[Path]) -> None:
@@ -180,7 +189,7 @@ def main() -> int:
     try:
         execute(given.stage, parameters, given.folder, given.input)
     except checks.InputError as error:
-        _say(str(error))
+        say(str(error))
         return 1
     return 0
 

@@ -51,7 +51,8 @@ def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
     if bundle and not (bundle / "bundle.json").is_file():
         reason = (
             f"This study borrows the network of the study {manifest.demonstrate_with}, which has "
-            f"not been run here ({bundle} holds no bundle). Run that study, then this one again."
+            f"not been run here ({bundle.relative_to(results_root)} holds no bundle). Run that "
+            f"study, then this one again."
         )
         chapters.setdefault("03_cnn", reason)
     return chapters

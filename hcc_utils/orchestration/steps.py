@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 from hcc_utils import checks
+from hcc_utils.centres import identities, leaks
+from hcc_utils.orchestration import execute
 from hcc_utils.orchestration.plan import DEVELOPMENT, Plan
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
@@ -19,11 +22,21 @@ def freeze(plan: Plan) -> None:
     ----------
     plan : Plan
         The run.
+
+    Raises
+    ------
+    Problems
+        If it would name a patient or this machine; an earlier one stays.
     """
     from hcc_utils.models import protocol
 
-    root = Path(plan.folder)
-    protocol.freeze(root / DEVELOPMENT, root / "bundle")
+    root, manifest = Path(plan.folder), Manifest.read(plan.manifest)
+    places = [Path(plan.results_root).absolute()]
+    known = identities.of_study(manifest, manifest.development, places=places)
+    with tempfile.TemporaryDirectory(dir=root, prefix=".bundle-") as folder:
+        made = Path(folder) / "bundle"
+        protocol.freeze(root / DEVELOPMENT, made)
+        leaks.let_out(made, root / "bundle", known)
     _done(
         "bundle", root, [root / "bundle" / "bundle.json", root / "bundle" / "network.safetensors"]
     )
@@ -63,7 +76,7 @@ def main() -> int:
     try:
         {"freeze": freeze, "book": book}[step](Plan.read(Path(plan_file)))
     except checks.InputError as error:
-        print(f"hcc: FAILED {step}: {error}", flush=True)  # noqa: T201 - the runner reads it
+        execute.say(f"FAILED {step}: {error}")
         return 1
     return 0
 
