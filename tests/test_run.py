@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from dicom_files import ct_slice
 
 from hcc_utils.study import results
 
@@ -43,9 +44,9 @@ class Place:
             command, cwd=self.cwd, env=environment, capture_output=True, text=True, check=False
         )
 
-    def run(self) -> subprocess.CompletedProcess[str]:
+    def run(self, *more: str) -> subprocess.CompletedProcess[str]:
         manifest = "data/data_manifest.yaml"
-        return self.hcc("run", "--manifest", manifest, "--profile", "tiny", "--cores", "2")
+        return self.hcc("run", "--manifest", manifest, "--profile", "tiny", "--cores", "2", *more)
 
     @property
     def study(self) -> Path:
@@ -118,6 +119,20 @@ def test_every_stage_left_its_tables_and_their_provenance(place):
     assert all(len(digest) == 64 for digest in run["inputs_sha256"].values())
 
 
+def test_what_identifies_is_said_of_each_hospital_in_a_line(place):
+    said = re.findall(r"^(hospital_.): (\d+) kinds of what identifies", place.first.stdout, re.M)
+    assert [hospital for hospital, _ in said] == [f"hospital_{letter}" for letter in "abcde"]
+    assert (place.study / "privacy" / "hospital_a.csv").is_file()
+
+
+def test_what_may_leave_has_passed_its_gate_and_left_no_draft(place):
+    for hospital in ("hospital_c", "hospital_d", "hospital_e"):
+        assert (place.study / hospital / "export.json").is_file()
+    assert (place.study / "bundle" / "bundle.json").is_file()
+    drafts = [path.name for path in place.study.rglob(".*") if path.name != ".lock"]
+    assert not [name for name in drafts if name.startswith((".export", ".bundle", ".book"))]
+
+
 def test_origins_on_disk_are_what_they_must_be(place):
     for centre in ("hospital_c", "hospital_d", "hospital_e"):
         scores = pd.read_csv(place.study / centre / "scores.csv")
@@ -167,6 +182,34 @@ def test_a_wrong_validation_centre_is_refused_and_the_rest_run(restored):
     assert "patients.csv" in page
     assert not (restored.study / "book" / "hospital_d").exists()
     assert (restored.study / "hospital_d" / "metrics.csv").read_bytes() == before
+
+
+@pytest.fixture
+def screenshot(place):
+    """A secondary capture among the images of hospital_e's first patient."""
+    folder = next(path for path in sorted((place.cwd / "data/hospital_e/dicom").iterdir()))
+    image = ct_slice(0, 0.0, patient_id=folder.name, series=9)
+    image.SOPClassUID = image.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.7"
+    path = folder / "dose.dcm"
+    image.save_as(path, enforce_file_format=True)
+    yield path
+    path.unlink()
+
+
+def test_a_screenshot_refuses_a_hospital_until_somebody_answers_for_it(place, screenshot):
+    patient = screenshot.parent.name
+    ended = place.run()
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    page = (place.study / "book" / "centres" / "hospital_e.html").read_text("utf-8")
+    for said in (page, ended.stdout):
+        assert "/dose.dcm: secondary capture" in said
+        assert "--allow secondary_capture" in said.replace("–", "--")
+        assert patient not in said
+    ended = place.run("--allow", "secondary_capture")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "hospital_e · 02_preprocessing" in place.ran()
+    run = json.loads((place.study / "hospital_e" / "02_preprocessing.run.json").read_text())
+    assert run["privacy"]["hospital_e"]["allowed"] == {"secondary_capture": 1}
 
 
 def test_a_wrong_development_centre_stops_everything(restored):
