@@ -289,6 +289,19 @@ class TestWhatIsRefused:
         assert privacy.provenance(table)["allowed"] == {rule: 1}
 
 
+def test_up_to_ten_of_the_refused_files_are_named(root):
+    for number in range(12):
+        image = bare()
+        burned_in(image)
+        save(image, root / f"{number:02d}.dcm")
+    with pytest.raises(checks.Problems) as refused:
+        privacy.refuse(reported(root))
+    (line,) = refused.value.lines
+    assert line.startswith("00.dcm, 01.dcm, ")
+    assert "09.dcm, ...: BurnedInAnnotation" in line
+    assert "12 such file(s)" in line
+
+
 def test_names_and_dates_alone_are_reported_and_not_refused(root):
     image = bare()
     image.PatientName, image.StudyDate = f"{SECRET}^Quaxi", "20200102"

@@ -136,7 +136,9 @@ def test_headers_are_read_again_only_where_something_changed(tmp_path, monkeypat
     second = reading.look(manifest, tmp_path / "results", allow=["date_or_time"])
     screenshot(tmp_path, "b", "b2")
     reading.look(manifest, tmp_path / "results")
-    assert read == [{"a", "b"}, set(), {"b"}]
+    reading.table(tmp_path / "results", "a").unlink()
+    reading.look(manifest, tmp_path / "results")
+    assert read == [{"a", "b"}, set(), {"b"}, {"a"}]
     kept = ["attribute", "files", "first_files", "rule"]
     assert second["a"][kept].equals(first["a"][kept])
 

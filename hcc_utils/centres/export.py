@@ -85,7 +85,7 @@ def hand_on(here: Folder, manifest: Manifest) -> None:
     Raises
     ------
     Problems
-        If it would name a patient or this machine: then there is none.
+        If it would name a patient or this machine; an earlier one stays.
     """
     if here.centre == "development":
         return

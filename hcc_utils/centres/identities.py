@@ -138,7 +138,7 @@ def of(
         kinds=kinds,
         starts={word: tuple(sorted(lengths)) for word, lengths in starts.items()},
         unsearchable={kind: count for kind, count in unsearchable.items() if count},
-        places=tuple(dict.fromkeys(_posix(place) for place in places if Path(place).name)),
+        places=tuple(dict.fromkeys(path.as_posix() for path in map(Path, places) if path.name)),
         unread=tuple(unread),
     )
 
@@ -182,10 +182,6 @@ def of_study(
     values = {"patient_id": frozenset(patients), **privacy.values(*roots, workers=workers)}
     own = (Path.home(), Path(manifest.data_root).absolute(), manifest.source.absolute().parent)
     return of(values, places=(*own, *places), unread=unread)
-
-
-def _posix(place: Path | str) -> str:
-    return Path(place).as_posix()
 
 
 def _roots(manifest: Manifest, name: str) -> list[Path]:

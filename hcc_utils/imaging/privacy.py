@@ -120,10 +120,10 @@ def report(
     pandas.DataFrame
         One row for each attribute (a keyword, dotted below sequences, or a kind such as
         "preamble") and rule: ``action`` (of table E.1-1: D dummy, Z empty, X remove, U new UID),
-        ``files``, ``first_files`` (the first; where the rule refuses, the first ten,
-        with commas; folders named like a patient stand as "[3 of 54]", their place among their
-        neighbours), ``rule`` and ``status`` (refuse, report, allowed). What is there but empty is
-        not listed. ``attrs["files"]`` counts the files looked at.
+        ``files``, ``first_files`` (where the rule refuses, up to ten of them, else one; folders
+        named like a patient stand as "[3 of 54]", their place among their neighbours), ``rule``
+        and ``status`` (refuse, report, allowed). What is there but empty is not listed.
+        ``attrs["files"]`` counts the files looked at.
 
     Raises
     ------

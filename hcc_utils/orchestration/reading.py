@@ -62,20 +62,39 @@ def look(
     stale = {
         name: found
         for name, found in roots.items()
-        if not fingerprint.is_kept(now[name], _looked(folder, name))
+        if not table(folder, name).is_file()
+        or not fingerprint.is_kept(now[name], _looked(folder, name))
     }
     fresh = privacy.reports(stale, progress=progress)
     looked = {}
     for name in roots:
-        path = record(folder, name).with_suffix(".csv")
-        found = fresh[name] if name in fresh else results.read_table(path)
+        found = fresh[name] if name in fresh else results.read_table(table(folder, name))
         looked[name] = privacy.allowing(found, allowed)
         looked[name].attrs["files"] = len(files[name])
-        results.write_table(looked[name], path)
+        results.write_table(looked[name], table(folder, name))
         said = json.dumps(privacy.provenance(looked[name]), indent=2)
         fingerprint.keep(said, record(folder, name))
         fingerprint.keep(now[name], _looked(folder, name))
     return looked
+
+
+def table(folder: Path, name: str) -> Path:
+    """
+    Where it stands which attributes and files of a centre identify patients.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        ``results/<study>``.
+    name : str
+        The centre's.
+
+    Returns
+    -------
+    pathlib.Path
+        Its ``privacy/<centre>.csv``.
+    """
+    return folder / "privacy" / f"{name}.csv"
 
 
 def record(folder: Path, name: str) -> Path:

@@ -81,8 +81,8 @@ def run(
         with progress.bar("files looked through for what identifies", console) as looked_at:
             checked = contract.check(manifest, folder, allow=allow, progress=looked_at)
         for centre, said in checked.identifying.items():
-            where = reading.record(folder, centre).with_suffix(".csv")
-            console.print(f"[dim]{centre}: {said}: {where}[/dim]", highlight=False, soft_wrap=True)
+            told = f"{centre}: {said}: {reading.table(folder, centre)}"
+            console.print(told, style="dim", markup=False, highlight=False, soft_wrap=True)
         for centre, lines in checked.refused.items():
             console.print(f"[red]refused: {centre}[/red]")
             for line in lines:
