@@ -51,7 +51,7 @@ def test_sound_images_are_reported_and_accepted(tmp_path):
     verdict = contract.check(study(tmp_path), tmp_path / "results")
     assert verdict.accepted == ("b", "c")
     assert set(verdict.identifying) == {"a", "b"}
-    assert verdict.identifying["b"].endswith("what identifies stand in its 4 files")
+    assert verdict.identifying["b"].endswith("identifying attributes in 4 files")
     assert "PatientID,Z/D,4,b/dicom/[1 of 2]/1-01.dcm" in written(tmp_path, "privacy/b.csv")
 
 
@@ -183,7 +183,7 @@ def test_the_real_study_is_reported_and_not_refused(hcc_tace_seg_root, tmp_path)
     verdict = contract.check(Manifest.read(path), tmp_path)
     assert not verdict.refused
     (said,) = verdict.identifying.values()
-    assert said.endswith("in its 295 files")
+    assert said.endswith(" in 295 files")
     (kept,) = (tmp_path / "privacy").glob("*.json")
     identifying = json.loads(kept.read_text("utf-8"))["identifying"]
     assert identifying["PatientName"] == 295

@@ -120,7 +120,7 @@ def test_every_stage_left_its_tables_and_their_provenance(place):
 
 
 def test_what_identifies_is_said_of_each_hospital_in_a_line(place):
-    said = re.findall(r"^(hospital_.): (\d+) kinds of what identifies", place.first.stdout, re.M)
+    said = re.findall(r"^(hospital_.): (\d+) identifying attributes in", place.first.stdout, re.M)
     assert [hospital for hospital, _ in said] == [f"hospital_{letter}" for letter in "abcde"]
     assert (place.study / "privacy" / "hospital_a.csv").is_file()
 

@@ -150,8 +150,8 @@ def summary(found: pd.DataFrame) -> str:
     """
     allowed = sorted(set(found.loc[found["status"] == "allowed", "rule"]))
     said = f"; allowed: {', '.join(allowed)}" if allowed else ""
-    n_kinds = found["attribute"].nunique()
-    return f"{n_kinds} kinds of what identifies stand in its {found.attrs['files']} files{said}"
+    n_attributes = found["attribute"].nunique()
+    return f"{n_attributes} identifying attributes in {found.attrs['files']} files{said}"
 
 
 def _looked(folder: Path, name: str) -> Path:
