@@ -46,7 +46,8 @@ check: setup
 	$(BIN)/codespell
 	$(BIN)/nbstripout --keep-id --verify notebooks/*.ipynb
 
-bench: setup
+bench: setup $(DEMO)/demo.json
+	$(BIN)/python benchmarks/imaging.py --demo $(DEMO)
 	$(BIN)/python benchmarks/report.py
 
 setup: $(STAMP)
