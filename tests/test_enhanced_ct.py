@@ -102,7 +102,7 @@ def test_its_row_counts_one_file_and_six_slices(tmp_path):
     write_enhanced(tmp_path / "P1" / "ct")
     row = series.folder(tmp_path / "P1").inventory.iloc[0]
     said = ["n_files", "n_slices", "slice_spacing_mm", "pixel_spacing_mm", "kernel", "kvp", "rules"]
-    assert row[said].tolist() == [1, 6, 2.5, 0.75, "B30f", 120.0, ""]
+    assert row[said].tolist() == [1, 6, 2.5, 0.75, "B30f", 120.0, "mixed_rescale"]
 
 
 def test_what_is_cut_names_file_and_frame(tmp_path):
@@ -160,11 +160,13 @@ def test_two_phases_in_one_file_are_told(tmp_path):
             groups.PlanePositionSequence[0].ImagePositionPatient = [-10.0, -12.0, z]
 
     write_enhanced(tmp_path / "P1" / "ct", change=change)
-    assert series.folder(tmp_path / "P1").inventory["rules"].tolist() == ["duplicate_positions"]
+    assert series.folder(tmp_path / "P1").inventory["rules"].tolist() == [
+        "mixed_rescale duplicate_positions"
+    ]
 
 
 def test_a_copied_file_counts_once(tmp_path):
     file = write_enhanced(tmp_path / "P1" / "ct")
     shutil.copy(file, tmp_path / "P1" / "again")
     row = series.folder(tmp_path / "P1").inventory.iloc[0]
-    assert row[["n_files", "n_slices", "rules"]].tolist() == [2, 6, "repeated_files"]
+    assert row[["n_files", "n_slices", "rules"]].tolist() == [2, 6, "repeated_files mixed_rescale"]

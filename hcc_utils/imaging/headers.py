@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +21,7 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from hcc_utils import checks
-from hcc_utils.imaging import elements
+from hcc_utils.imaging import elements, integrity
 from hcc_utils.study import folders
 
 _TAGS = [
@@ -35,7 +36,7 @@ _TAGS = [
 _WANTED = {int(Tag(keyword)): keyword for keyword in _TAGS}
 
 ENHANCED_CT = ("1.2.840.10008.5.1.4.1.1.2.1", "1.2.840.10008.5.1.4.1.1.2.2")  # and converted
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_DIRECTORY = b"\2\0\2\0UI\x14\0" + b"1.2.840.10008.1.3.10"  # a DICOMDIR says it there alone
 _FUNCTIONAL_GROUPS = (
     *("PlanePositionSequence", "PlaneOrientationSequence", "PixelMeasuresSequence"),
     *("PixelValueTransformationSequence", "CTImageFrameTypeSequence"),
@@ -121,7 +122,7 @@ def read(path: Path) -> tuple[Header, ...]:
     try:
         with disable_value_validation(), path.open("rb") as file:
             start = file.read(elements.FIRST)
-            if not _looks_like_dicom(path, start):
+            if _DIRECTORY in start or not _looks_like_dicom(path, start):
                 return ()
             header = _of_file(path, file, start)
             frames = _frames(header) if header.sop_class_uid in ENHANCED_CT else (header,)
@@ -129,8 +130,6 @@ def read(path: Path) -> tuple[Header, ...]:
         raise
     except Exception as error:  # a damaged header fails in any of pydicom's ways
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    if header.sop_class_uid == _MEDIA_DIRECTORY:
-        return ()
     if not header.series_instance_uid or not header.sop_instance_uid:
         raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
     return frames
@@ -210,7 +209,7 @@ def _header(path: Path, dataset: Any, transfer_syntax_uid: str, n_left: int) -> 
         image_type=tuple(_text(dataset, "ImageType").split("\\")),
         position_mm=_numbers(dataset, "ImagePositionPatient", 3),
         orientation=_numbers(dataset, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(dataset, "PixelSpacing", 2),
+        pixel_spacing_mm=_spacing(dataset),
         rows=int(dataset.get("Rows") or 0),
         columns=int(dataset.get("Columns") or 0),
         frames=int(dataset.get("NumberOfFrames") or 1),
@@ -229,6 +228,8 @@ def _header(path: Path, dataset: Any, transfer_syntax_uid: str, n_left: int) -> 
 
 def _frames(header: Header) -> tuple[Header, ...]:
     """Each frame of an enhanced CT, with what it says itself and what all frames share."""
+    with header.path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as whole:
+        integrity.require_dicom(whole)
     dataset = pydicom.dcmread(header.path, stop_before_pixels=True, force=True)
     shared = dataset.get("SharedFunctionalGroupsSequence") or [Dataset()]
     frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
@@ -254,7 +255,7 @@ def _frame(header: Header, frame_number: int, dataset: Any, groups: Sequence[Any
         image_type=tuple(_text(said, "FrameType").split("\\")),
         position_mm=_numbers(said, "ImagePositionPatient", 3),
         orientation=_numbers(said, "ImageOrientationPatient", 6),
-        pixel_spacing_mm=_numbers(said, "PixelSpacing", 2),
+        pixel_spacing_mm=_spacing(said),
         slope=number(said, "RescaleSlope"),
         intercept=number(said, "RescaleIntercept"),
         rescale_type=_text(said, "RescaleType"),
@@ -345,7 +346,7 @@ def number(dataset: Any, keyword: str) -> float | None:
         None where it is absent or empty.
     """
     value = dataset.get(keyword)
-    return None if value is None or value == "" else float(value)
+    return None if value is None or value == "" else _finite(value)
 
 
 def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None:
@@ -353,4 +354,18 @@ def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None
     value = dataset.get(keyword)
     if value is None or isinstance(value, str) or len(value) != count:
         return None
-    return tuple(float(v) for v in value)
+    return tuple(_finite(v) for v in value)
+
+
+def _spacing(dataset: Any) -> tuple[float, ...] | None:
+    """How far pixels lie apart; None where they would lie upon each other."""
+    found = _numbers(dataset, "PixelSpacing", 2)
+    return found if found and min(found) > 0 else None
+
+
+def _finite(value: Any) -> float:
+    """A number that can be reckoned with."""
+    found = float(value)
+    if not math.isfinite(found):
+        raise ValueError(f"{value} is no number")
+    return found

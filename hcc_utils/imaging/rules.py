@@ -37,7 +37,7 @@ RULES: dict[str, Rule] = {
     ),
     "conflicting_files": Rule("refuse", "two different files carry one SOPInstanceUID"),
     "no_position": Rule("refuse", "a slice lacks ImagePositionPatient or ImageOrientationPatient"),
-    "no_rescale": Rule("refuse", "a slice lacks RescaleSlope or RescaleIntercept"),
+    "no_rescale": Rule("refuse", "a slice lacks RescaleSlope (or it is 0) or RescaleIntercept"),
     "not_hounsfield": Rule("refuse", "its values are not Hounsfield units (RescaleType)"),
     "no_decoder": Rule("refuse", "its compression cannot be read here; export it uncompressed"),
     "single_file": Rule("refuse", "it holds one slice only"),
@@ -56,7 +56,12 @@ RULES: dict[str, Rule] = {
     ),
     "repeated_files": Rule("warn", "the same file is there more than once"),
     "cut_files": Rule("warn", "files of it end before their pixels do; export them once more"),
+    "no_spacing": Rule("warn", "a slice lacks PixelSpacing, or it is 0; nothing can be measured"),
     "mixed_frame_of_reference": Rule("warn", "its slices name different frames of reference"),
+    "mixed_rescale": Rule(
+        "warn",
+        "its slices differ in RescaleSlope or RescaleIntercept; each is read by its own",
+    ),
     "padding_among_tissue": Rule(
         "warn", "its padding (PixelPaddingValue) has a value that tissue can have; it is kept"
     ),
@@ -299,14 +304,16 @@ _KIND: dict[str, _Breaks] = {
 _CONTENT: dict[str, _Breaks] = {
     "conflicting_files": _conflicting,
     "no_position": _no_position,
-    "no_rescale": lambda files: any(h.slope is None or h.intercept is None for h in files),
+    "no_rescale": lambda files: any(not h.slope or h.intercept is None for h in files),
     "not_hounsfield": lambda files: any(h.rescale_type not in ("", "HU") for h in files),
     "no_decoder": _no_decoder,
     "single_file": lambda files: len(distinct(files)) == 1,
     "mixed_orientation": _mixed_orientation,
     "mixed_spacing": _mixed_spacing,
     "cut_files": lambda files: any(h.cut for h in files),
+    "no_spacing": lambda files: any(h.pixel_spacing_mm is None for h in files),
     "mixed_frame_of_reference": lambda files: len({h.frame_of_reference_uid for h in files}) > 1,
+    "mixed_rescale": lambda files: len({(h.slope, h.intercept) for h in files}) > 1,
     "padding_among_tissue": lambda files: any(
         h.padding_hu is not None and is_among_tissue(h.padding_hu) for h in files
     ),

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,7 +21,7 @@ from pydicom.pixels import get_decoder, pixel_array
 from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
 
 from hcc_utils import checks
-from hcc_utils.imaging import headers, journal, parallel, rules
+from hcc_utils.imaging import headers, integrity, journal, parallel, rules
 from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.study import folders
 from hcc_utils.study.folders import LISTING
@@ -576,7 +577,9 @@ def _hounsfield(header: Header) -> Hounsfield:
 def _read(header: Header) -> tuple[Any, npt.NDArray[Any]]:
     """What a file says, and the stored values of one of its frames; no other is decoded."""
     if header.frames == 1:
-        dataset = pydicom.dcmread(header.path, force=True)
+        data = header.path.read_bytes()
+        integrity.require_dicom(data)
+        dataset = pydicom.dcmread(BytesIO(data), force=True)
         _require_whole(dataset, lambda: get_frame(dataset.PixelData, 0, number_of_frames=1))
         dataset.pixel_array_options(decoding_plugin=_plugin(dataset))
         return dataset, _significant(dataset, dataset.pixel_array)
