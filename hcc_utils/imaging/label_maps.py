@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hcc_utils.imaging import marks
+from hcc_utils.imaging import label_files, marks
 from hcc_utils.imaging.headers import ImagingError, axes
 from hcc_utils.imaging.marks import SAME_DIRECTION, SAME_PLACE_MM, Choice, Mark
 from hcc_utils.imaging.series import Series
@@ -107,6 +107,7 @@ def _opened(path: Path) -> Any:
     file = SimpleITK.ImageFileReader()
     file.SetFileName(str(path))
     with _readable(path):
+        label_files.require_whole(path)
         file.ReadImageInformation()
     n_layers = 1 + max((layer for _, layer, _ in _slicer_segments(path, file)), default=0)
     if file.GetDimension() != 3 or file.GetNumberOfComponents() != n_layers:
@@ -124,8 +125,10 @@ def _readable(path: Path) -> Iterator[None]:
     """What the reading library says of a file that it cannot read, as ours."""
     try:
         yield
-    except RuntimeError as error:
-        why = str(error).strip().splitlines()[-1]
+    except ImagingError:
+        raise
+    except Exception as error:  # a damaged file fails in any of its reader's ways
+        why = str(error).strip().rpartition("\n")[2]
         raise ImagingError(
             "unreadable_roi", f"{path} cannot be read ({why}). Export it again.", path
         ) from error
