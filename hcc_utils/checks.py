@@ -239,7 +239,7 @@ def columns(table: pd.DataFrame, needed: Iterable[str], *, name: str = "table") 
     if missing:
         present = [str(column) for column in table.columns]
         said = "; ".join(f"{column!r}{nearest(column, present)}" for column in missing)
-        raise InputError(f"{name} lacks {len(missing)} column(s): {said}.")
+        raise InputError(f"{name} lacks {len(missing)} column(s): {said}. Add or rename them.")
     return table
 
 

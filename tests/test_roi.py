@@ -152,6 +152,15 @@ def rename(image):
     image.SegmentSequence[0].SegmentLabel = "Segment_1"
 
 
+def of_another_segment(image):
+    shared = image.SharedFunctionalGroupsSequence[0]
+    shared.SegmentIdentificationSequence[0].ReferencedSegmentNumber = 5
+
+
+def lose_a_frame(image):
+    del image.PerFrameFunctionalGroupsSequence[1]
+
+
 def erase(image):
     image.PixelData = bytes(len(image.PixelData))
 
@@ -163,6 +172,8 @@ def erase(image):
         pytest.param(move, "does not lie on the pixels", id="half a millimetre off"),
         pytest.param(turn, "does not lie on the pixels", id="mirrored"),
         pytest.param(rename, "it has Segment_1. Rename", id="no lesion"),
+        pytest.param(of_another_segment, "names number 5, which is not there", id="segment 5"),
+        pytest.param(lose_a_frame, "describes 1 of its 2 frames", id="frame not described"),
         pytest.param(erase, "marks no pixel", id="empty"),
         pytest.param(
             lambda image: setattr(image, "SegmentationType", "LABELMAP"),
@@ -343,6 +354,17 @@ def test_a_box_on_another_series_is_refused(tmp_path, folder):
     path = table(tmp_path, f"P1,{uid(1, 2)},3,8,4,9", f"P1,{uid(2, 2)},3,8,4,9")
     with pytest.raises(InputError, match=r"to which the ROI refers \(1 of its 2 slices"):
         roi.from_boxes(path, opened(folder))
+
+
+@pytest.mark.parametrize(
+    "damage", [b"P1,1.2,3,8,4,9,9,9\n", b"P1,1.2,3,8,4,\xff\n", b"P1,1.2,3,8,4,1\x002\n"]
+)
+def test_a_damaged_table_is_named(tmp_path, damage):
+    """A cell too many, no UTF-8, and a byte 0, behind which pandas would take 12 for 1."""
+    path = table(tmp_path, "P1,1.2,3,8,4,9")
+    path.write_bytes(path.read_bytes() + damage)
+    with pytest.raises(InputError, match=r"boxes\.csv is damaged .*Export it again"):
+        roi.drawn_on(opened(write_series(tmp_path / "P1")), path, "boxes")
 
 
 def test_what_a_table_lacks_is_named(tmp_path, folder):

@@ -208,6 +208,16 @@ def set_first(**values):
             lambda d: setattr(d, "ROIContourSequence", []), "marks no pixel", id="no contours"
         ),
         pytest.param(
+            lambda d: setattr(d.StructureSetROISequence[0], "ROINumber", 9),
+            "an outline names number 1, which is not there; Lesion has no outline",
+            id="contours of an ROI that is not described",
+        ),
+        pytest.param(
+            lambda d: setattr(d.StructureSetROISequence[0], "ROIName", ""),
+            r"has 1 ROI\(s\) without a name",
+            id="no name",
+        ),
+        pytest.param(
             lambda d: setattr(d, "SOPClassUID", "1.2"), "is not an RT structure set", id="class"
         ),
     ],

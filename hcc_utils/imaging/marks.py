@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,6 +13,7 @@ import numpy.typing as npt
 import pydicom
 from pydicom.config import disable_value_validation
 
+from hcc_utils.imaging import integrity
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.series import Series
 
@@ -74,8 +76,10 @@ def read(path: Path, what: str) -> Any:
     if not path.is_file():
         raise ImagingError("no_roi", f"{path} is not there; put the patient's {what} there.", path)
     try:
+        data = path.read_bytes()
+        integrity.require_dicom(data)
         with disable_value_validation():
-            return pydicom.dcmread(path)
+            return pydicom.dcmread(BytesIO(data))
     except Exception as error:  # a damaged file fails in any of pydicom's ways
         raise ImagingError(
             "unreadable_roi", f"{path} cannot be read as DICOM ({error}). Export it again.", path
@@ -263,8 +267,16 @@ def lesions(path: Path, names: Mapping[int, str], what: str) -> dict[int, int]:
     Raises
     ------
     ImagingError
-        If none is a lesion.
+        If none is a lesion, or one has no name.
     """
+    nameless = [number for number, name in names.items() if not name.strip()]
+    if nameless:
+        raise ImagingError(
+            "no_lesion_segment",
+            f"{path} has {len(nameless)} {what}(s) without a name, so that nothing tells whether "
+            f"they are lesions. Name each {what} or remove it.",
+            path,
+        )
     found = [number for number, name in names.items() if is_lesion(name)]
     if not found:
         raise ImagingError(
@@ -291,3 +303,41 @@ def is_lesion(name: str) -> bool:
         True for lesion, mass, tumour and HCC, numbered or not.
     """
     return _LESION.fullmatch(name.strip()) is not None
+
+
+def require_drawn(path: Path, names: Mapping[int, str], drawn: Collection[int]) -> None:
+    """
+    Nothing, where every outline belongs to something named, and every lesion has an outline.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Their file, for messages.
+    names : mapping of int to str
+        The name of each thing by its number.
+    drawn : collection of int
+        The numbers that outlines name.
+
+    Raises
+    ------
+    ImagingError
+        If there are outlines, and one names a number that is not there, or none names a lesion's.
+    """
+    if not drawn:
+        return
+    unknown = [
+        f"an outline names number {number}, which is not there"
+        for number in dict.fromkeys(drawn)
+        if number not in names
+    ]
+    undrawn = [
+        f"{name} has no outline"
+        for number, name in names.items()
+        if is_lesion(name) and number not in drawn
+    ]
+    if unknown or undrawn:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}: {'; '.join(unknown + undrawn)}. Draw it or remove it, and export it again.",
+            path,
+        )

@@ -42,11 +42,18 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
         If it holds no measurement group, no tracking identifier is a lesion's, or a lesion's
         region is no closed line on exactly one slice of the series.
     """
-    groups = list(_groups(path, _read(path)))
+    groups = list(_groups(_read(path)))
     names = dict(enumerate(dict.fromkeys(name for name, _ in groups)))
     wanted = chosen(path, names, "tracking identifier")
     numbers = {names[number]: number for number in wanted}
-    regions = [(numbers[name], region) for name, region in groups if name in numbers]
+    if any(name in numbers and not regions for name, regions in groups):
+        raise ImagingError(
+            "no_closed_contour",
+            f"{path}: a measurement of a lesion has no region on a slice. Outline it there, or "
+            "give the segmentation instead.",
+            path,
+        )
+    regions = [(numbers[name], one) for name, own in groups if name in numbers for one in own]
     uids = marks.slices(path, [[_image(path, region)] for _, region in regions], series)
     drawn: dict[tuple[int, str], list[Points]] = {}
     for (number, region), uid in zip(regions, uids, strict=True):
@@ -71,7 +78,8 @@ def references(path: Path) -> Named:
     Named
         Those of all its regions.
     """
-    return Named(frozenset(_image(path, region) for _, region in _groups(path, _read(path))))
+    groups = _groups(_read(path))
+    return Named(frozenset(_image(path, one) for _, regions in groups for one in regions))
 
 
 def _read(path: Path) -> Any:
@@ -87,16 +95,19 @@ def _read(path: Path) -> Any:
     return dataset
 
 
-def _groups(path: Path, item: Any) -> Iterator[tuple[str, Any]]:
-    """Tracking identifier and region, once for each region of each measurement group."""
+def _groups(item: Any) -> Iterator[tuple[str, list[Any]]]:
+    """Tracking identifier and regions of each measurement group that has any of both."""
     for inner in item.get("ContentSequence") or []:
         if _code(inner) == _GROUP:
             parts = list(inner.get("ContentSequence") or [])
             said = [str(part.TextValue) for part in parts if _code(part) == _TRACKING]
-            regions = [part for part in parts if _code(part) == _REGION]
-            yield from (("".join(said[:1]), region) for region in regions)
+            name, regions = "".join(said[:1]), [p for p in parts if _code(p) == _REGION]
+            if name or regions:
+                yield name, regions
+        elif "GraphicData" in inner:
+            raise ValueError("a region stands in no measurement group")
         else:
-            yield from _groups(path, inner)
+            yield from _groups(inner)
 
 
 def _code(item: Any) -> str:

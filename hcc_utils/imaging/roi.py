@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
@@ -207,9 +209,9 @@ def marked(path: Path | str, source: str, series: Series, chosen: Choice) -> Ite
     chosen : Choice
         What is wanted of it.
 
-    Returns
-    -------
-    iterator of Mark
+    Yields
+    ------
+    Mark
         As `segmentations.marked` and its kin give it; none of a table of boxes, which names no
         pixels.
 
@@ -219,7 +221,9 @@ def marked(path: Path | str, source: str, series: Series, chosen: Choice) -> Ite
         If it does not fit the series.
     """
     read = {"nifti": label_maps, **_OBJECTS}.get(source)
-    return read.marked(Path(path), series, chosen) if read else iter(())
+    if read:
+        with _readable(Path(path)):
+            yield from read.marked(Path(path), series, chosen)
 
 
 def file_of(path: Path | str, patient_id: str, source: str, images: Folder | None = None) -> Path:
@@ -299,14 +303,15 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
         series has its grid: several phases of one CT may.
     """
     path = Path(path)
-    if source == "nifti":
-        return label_maps.fits(path, series)
-    if source == "boxes":
-        rows = _rows(path, series.patient_id)
-        images, whole = frozenset(_references(path, rows)), frozenset[str]()
-    else:
-        changed = path.stat().st_mtime_ns if path.is_file() else 0
-        images, whole = _named(source, str(path), changed)
+    with _readable(path):
+        if source == "nifti":
+            return label_maps.fits(path, series)
+        if source == "boxes":
+            rows = _rows(path, series.patient_id)
+            images, whole = frozenset(_references(path, rows)), frozenset[str]()
+        else:
+            changed = path.stat().st_mtime_ns if path.is_file() else 0
+            images, whole = _named(source, str(path), changed)
     if not images:
         return not whole or series.series_instance_uid in whole
     there = {header.sop_instance_uid for header in series.slices}
@@ -315,11 +320,12 @@ def drawn_on(series: Series, path: Path | str, source: str) -> bool:
 
 def _boxes(path: Path, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
     """The box of each mark that marks anything, by lesion and along the normal."""
-    rows = [
-        (uid, lesion, *_extent(mask), source, _longest_mm(mask, series, uid))
-        for lesion, uid, mask, source in marked
-        if mask.any()
-    ]
+    with _readable(path):
+        rows = [
+            (uid, lesion, *_extent(mask), source, _longest_mm(mask, series, uid))
+            for lesion, uid, mask, source in marked
+            if mask.any()
+        ]
     if not rows:
         raise ImagingError(
             "nothing_marked", f"{path} marks no pixel as lesion. Draw it and export again.", path
@@ -328,11 +334,28 @@ def _boxes(path: Path, marked: Iterable[Mark], series: Series) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Every failure to read an ROI as a named one."""
+    try:
+        yield
+    except checks.InputError:
+        raise
+    except Exception as error:  # a damaged file fails in any of its reader's ways
+        why = " ".join(str(error).split())
+        raise ImagingError(
+            "unreadable_roi",
+            f"{path} is damaged ({type(error).__name__}: {why}). Export it again.",
+            path,
+        ) from error
+
+
 def _rows(path: Path, patient_id: str) -> pd.DataFrame:
     """One patient's rows of the table of boxes."""
     if not path.is_file():
         raise ImagingError("no_roi", f"{path} is not there; the manifest names it as ROI.", path)
-    table = _table(str(path), path.stat().st_mtime_ns)
+    with _readable(path):
+        table = _table(str(path), path.stat().st_mtime_ns)
     own = table[table["patient_id"] == patient_id].copy()
     if own.empty:
         raise ImagingError(
@@ -366,7 +389,10 @@ def _named(source: str, path: str, _changed: int) -> Named:
 @lru_cache(maxsize=1)
 def _table(path: str, _changed: int) -> pd.DataFrame:
     """A centre's table of boxes, read once for all its patients."""
-    table = pd.read_csv(path, dtype=str)
+    text = Path(path).read_text(encoding="utf-8-sig")
+    if "\0" in text:
+        raise ValueError("it holds a byte 0, behind which pandas would not read on")
+    table = pd.read_csv(StringIO(text), dtype=str)
     return checks.columns(table, ["patient_id", "sop_instance_uid", *EDGES], name=path)
 
 

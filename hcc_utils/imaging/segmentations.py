@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -72,13 +72,14 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     wanted = chosen(path, labels, "segment")
     if not wanted:
         return
-    masks = dataset.pixel_array.reshape(-1, int(dataset.Rows), int(dataset.Columns))
+    described = list(_frames(path, dataset))
+    named = [frame.segment for frame in described if frame.segment is not None]
+    marks.require_drawn(path, labels, named)
     frames = {
-        place: frame
-        for place, frame in enumerate(_frames(path, dataset))
-        if frame.segment in (None, *wanted)
+        place: frame for place, frame in enumerate(described) if frame.segment in (None, *wanted)
     }
     uids = _slices(path, dataset, list(frames.values()), series)
+    masks = _masks(path, dataset, len(described), labels)
     for (place, frame), uid in zip(frames.items(), uids, strict=True):
         header = series.slice(uid)
         _require_same_frame(path, dataset, header)
@@ -120,6 +121,17 @@ def _read(path: Path) -> Any:
             path,
         )
     return dataset
+
+
+def _masks(path: Path, dataset: Any, n_frames: int, labels: Collection[int]) -> npt.NDArray[Any]:
+    """The frames' pixels, where there are as many as are described and all are named."""
+    if int(dataset.NumberOfFrames) != n_frames:
+        raise ValueError(f"it describes {n_frames} of its {dataset.NumberOfFrames} frames")
+    masks: npt.NDArray[Any] = dataset.pixel_array
+    masks = masks.reshape(n_frames, int(dataset.Rows), int(dataset.Columns))
+    if dataset.SegmentationType == "LABELMAP":
+        marks.require_drawn(path, dict.fromkeys([0, *labels], ""), np.unique(masks).tolist())
+    return masks
 
 
 def _held(dataset: Any, pixels: npt.NDArray[Any], number: int) -> Mask:

@@ -49,7 +49,9 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     wanted = chosen(path, names, "ROI")
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
-    outlines = [one for one in _contours(dataset) if one[0] in wanted]
+    everything = list(_contours(dataset))
+    marks.require_drawn(path, names, [number for number, _ in everything])
+    outlines = [one for one in everything if one[0] in wanted]
     named = [images for _, contour in outlines if (images := _images(contour))]
     if len(named) < len(outlines):
         marks.require_series(path, _named_series(dataset), series)
