@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import os
+import re
 from pathlib import Path
 
 import gdcm
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import store, truth_hu, uid, write_series
+from dicom_files import ct_slice, mask, store, truth_hu, uid, write_seg, write_series
+from faults import elements
+from pydicom.fileset import FileSet
 from pydicom.uid import (
     ExplicitVRBigEndian,
     ImplicitVRLittleEndian,
@@ -21,7 +26,7 @@ from pydicom.uid import (
 )
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import series
+from hcc_utils.imaging import preprocessing, roi, series
 from hcc_utils.study import results
 
 GDCM_NAMES = {
@@ -253,9 +258,235 @@ def test_names_that_are_no_unicode_are_written_down_all_the_same(tmp_path):
 
 
 def test_ten_thousand_files_in_one_folder(tmp_path):
-    """One slice and 9999 links to it: all are counted, one slice remains."""
-    folder = write_series(tmp_path / "P1", z_mm=[0])
-    for number in range(9999):
-        os.link(folder / "1-01.dcm", folder / f"IM{number:05d}")
-    table = series.folder(folder).inventory
-    assert table[["n_files", "n_slices"]].to_numpy().tolist() == [[10_000, 1]]
+    """Slice n lies at n / 10 mm and holds 0.2 n + 20 r + c - 1000 HU, by its own intercept."""
+    one = ct_slice(0, 0, patient_id="P1")
+    one.SOPInstanceUID, one.ImagePositionPatient = uid(1, 99999), [-10.0, -12.0, "12345.0"]
+    one.RescaleIntercept = "54321.0"
+    with io.BytesIO() as written:
+        one.save_as(written, enforce_file_format=True)
+        template = written.getvalue()
+    folder = tmp_path / "P1"
+    folder.mkdir()
+    for number in range(10_000):
+        data = template.replace(b"1.99999", f"1.{10_000 + number}".encode())
+        data = data.replace(b"12345.0", f"{number / 10:07.1f}".encode())
+        (folder / f"IM{number:05d}").write_bytes(
+            data.replace(b"54321.0", f"{number / 5:07.1f}".encode())
+        )
+    found = series.folder(folder)
+    row = found.inventory.iloc[0]
+    said = ["n_files", "n_slices", "slice_spacing_mm", "rules"]
+    assert row[said].tolist() == [10_000, 10_000, 0.1, "mixed_rescale"]
+    opened_ = found.open(uid(1))
+    for number in (0, 1, 5000, 9999):
+        name = uid(1, 10_000 + number)
+        assert opened_.place(name) == number
+        expected = np.maximum(truth_hu(0) + np.float32(number / 5), -1024)
+        np.testing.assert_allclose(opened_.hu(name), expected, atol=1e-3)
+
+
+def test_two_series_in_one_folder_keep_their_own_pixels(tmp_path):
+    """The other lies at the same places and holds 7 HU more."""
+
+    def brighter(number, image):
+        store(image, (truth_hu(number) + 7).astype("<i2"))
+
+    folder = write_series(tmp_path / "P1")
+    write_series(folder, series=2, change=brighter)
+    found = series.folder(folder)
+    for number in range(6):
+        for own, more in ((1, 0), (2, 7)):
+            hu = found.open(uid(own)).hu(uid(own, number + 1))
+            np.testing.assert_array_equal(hu, truth_hu(number) + more)
+
+
+def test_names_subfolders_and_loops_of_links_do_not_move_a_pixel(tmp_path):
+    """No extension, blanks and umlauts, a folder for each slice, links up and to themselves."""
+    folder = write_series(tmp_path / "root" / "Müller, Jörg 1", patient_id="")
+    for number, file in enumerate(sorted(folder.glob("*.dcm"))):
+        below = folder / "größte Serie" / f"{number} 腹部"
+        below.mkdir(parents=True)
+        file.rename(below / "I 1")
+        (below / "up").symlink_to(tmp_path / "root", target_is_directory=True)
+    assert rules_of(folder) == []
+    assert_true_pixels(folder)
+
+
+@pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning")  # pydicom's own
+def test_a_disc_with_its_directory_reads_like_the_files(tmp_path):
+    """By pydicom's own writer: DICOMDIR with records, folders and names without extension."""
+
+    def recorded(number, image):
+        image.StudyDate, image.StudyTime, image.StudyID = "20000101", "120000", "1"
+        image.PatientName = "none"
+
+    disc = FileSet()
+    for file in sorted(write_series(tmp_path / "P1", change=recorded).iterdir()):
+        disc.add(file)
+    disc.write(tmp_path / "disc" / "P1")
+    del disc
+    gc.collect()  # or pydicom's temporary folder is found, and warned of, in another test
+    found = series.folder(tmp_path / "disc" / "P1")
+    assert (found.not_dicom, found.unreadable) == (1, ())
+    assert rules_of(tmp_path / "disc" / "P1") == []
+    assert_true_pixels(tmp_path / "disc" / "P1")
+
+
+def moved(*parts: tuple[int, bytes]):
+    """The file after bytes slipped in at these places, counted from its end."""
+
+    def damage(data: bytes) -> bytes:
+        for before_end, new in parts:
+            data = data[:-before_end] + new + data[-before_end:]
+        return data
+
+    return damage
+
+
+def with_length(keyword: str, length: int):
+    """The file after an element's length was changed."""
+
+    def damage(data: bytes) -> bytes:
+        (found,) = [e for e in elements.elements(data) if e.keyword == keyword]
+        new = length.to_bytes(found.length_size, "little")
+        return data[: found.length_at] + new + data[found.value_at :]
+
+    return damage
+
+
+@pytest.mark.parametrize(
+    ("damage", "why"),
+    [
+        pytest.param(moved((500, b"\0\0")), "2 bytes are left over", id="two bytes slipped in"),
+        pytest.param(moved((500, bytes(16))), "follows the pixels", id="16 zeros slipped in"),
+        pytest.param(
+            moved((500, b"\x10\0" * 4)), "follows the pixels", id="what looks like an element"
+        ),
+        pytest.param(
+            with_length("PixelData", 900), "left over|follows|where none", id="pixels cut by length"
+        ),
+    ],
+)
+def test_pixels_that_moved_within_a_file_are_refused(tmp_path, damage, why):
+    """Readers take the first bytes for the pixels and leave the rest: all behind would be moved."""
+    folder = write_series(tmp_path / "P1")
+    file = folder / "1-03.dcm"
+    file.write_bytes(damage(file.read_bytes()))
+    with pytest.raises(InputError, match=rf"1-03\.dcm cannot be decoded .*({why})"):
+        opened(folder).hu(uid(1, 3))
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e400"])
+@pytest.mark.parametrize(
+    "keyword", ["RescaleSlope", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing"]
+)
+def test_what_is_no_number_is_not_reckoned_with(tmp_path, keyword, value):
+    """The file is left out by name; its slice is then missed, never sorted or scaled by NaN."""
+    folder = write_series(tmp_path / "P1")
+    file = folder / "1-03.dcm"
+    data = file.read_bytes()
+    (found,) = [e for e in elements.elements(data) if e.keyword == keyword]
+    parts = data[found.value_at : found.end].decode().strip().split("\\")
+    new = "\\".join([*parts[:-1], value]).encode()
+    new += b" " * (len(new) % 2)
+    file.write_bytes(elements.replaced(data, found, found.value_at, found.end, new))
+    read = series.folder(folder)
+    assert (
+        f"{file} cannot be read as DICOM (ValueError: {value} is no number)" in (read.unreadable[0])
+    )
+    with pytest.raises(InputError, match=r"holds no slice .* 1 file\(s\) cannot be read"):
+        read.open(uid(1)).hu(uid(1, 3))
+
+
+def only_last(**values):
+    def change(number, image):
+        for keyword, value in values.items() if number == 5 else ():
+            setattr(image, keyword, value)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (only_last(RescaleIntercept=-1), "mixed_rescale"),
+        (only_last(RescaleSlope=2), "mixed_rescale"),
+        (only_last(RescaleSlope=0), "no_rescale"),
+        (lambda number, image: setattr(image, "PixelSpacing", [0, 0]), "no_spacing"),
+        (lambda number, image: delattr(image, "PixelSpacing"), "no_spacing"),
+    ],
+)
+def test_units_that_differ_or_lack_are_told(tmp_path, change, rule):
+    assert rule in rules_of(write_series(tmp_path / "P1", change=change))
+
+
+def test_a_jitter_of_places_does_not_part_segmentation_and_slices(tmp_path):
+    """The CT's slices lie 0.02 mm beside where the segmentation, drawn before, says."""
+    folder = write_series(tmp_path / "P1")
+    seg = write_seg(tmp_path / "roi.dcm", folder, {"Lesion": mask(s2=(3, 8, 4, 9))})
+
+    def jitter(number, image):
+        image.ImagePositionPatient = [-10.02, -11.98, 2.5 * number + 0.02 * (-1) ** number]
+
+    write_series(folder, change=jitter)
+    boxes = roi.from_seg(seg, opened(folder))
+    assert boxes[["sop_instance_uid", *roi.EDGES]].to_numpy().tolist() == [[uid(1, 3), 3, 8, 4, 9]]
+
+
+def cut(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-100])
+
+
+BAD_PATIENTS = {
+    "cut": ("unreadable_pixels", lambda folder: cut(folder / "1-03.dcm")),
+    "empty": ("no_usable_series", lambda folder: [file.unlink() for file in folder.iterdir()]),
+    "zeros": ("unresolved_reference", lambda folder: (folder / "1-03.dcm").write_bytes(b"")),
+    "report": ("no_usable_series", lambda folder: [f.write_text("x") for f in folder.iterdir()]),
+    "scout": (
+        "no_usable_series",
+        lambda folder: write_series(folder, change=only_all(ImageType=["LOCALIZER"])),
+    ),
+    "unplaced": (
+        "no_position",
+        lambda folder: write_series(folder, change=only_all(ImagePositionPatient=None)),
+    ),
+    "two": ("several_series", lambda folder: write_series(folder, series=2)),
+    "no outline": ("no_roi", lambda folder: roi_of(folder).unlink()),
+    "torn outline": ("unreadable_roi", lambda folder: cut(roi_of(folder))),
+    "no folder": ("no_folder", lambda folder: folder.rename(folder.parent.parent / "elsewhere")),
+}
+"""Each patient's rule, and how the sound folder is spoilt."""
+
+
+def only_all(**values):
+    return lambda number, image: [setattr(image, key, value) for key, value in values.items()]
+
+
+def roi_of(folder: Path) -> Path:
+    return folder.parent.parent / "roi" / f"{folder.name}.dcm"
+
+
+def test_all_bad_patients_of_a_centre_are_told_at_once_and_stop_nobody(tmp_path):
+    """Each message names the patient or the file, and ends with what to do; the sound two come."""
+    names = ["first", *BAD_PATIENTS, "last"]
+    for name in names:
+        folder = write_series(tmp_path / "dicom" / name, patient_id="")
+        write_seg(roi_of(folder), folder, {"Lesion": mask(s2=(3, 8, 4, 9))})
+    for name, (_, spoil) in BAD_PATIENTS.items():
+        spoil(tmp_path / "dicom" / name)
+    cohort = preprocessing.cohort_slices(
+        names,
+        tmp_path / "dicom",
+        "seg",
+        tmp_path / "roi",
+        chosen_series={},
+        margin_pixels=0,
+        size=6,
+    )
+    assert cohort.table["patient_id"].tolist() == ["first", "last"]
+    np.testing.assert_array_equal(cohort.pixels_hu, [truth_hu(2)[3:9, 4:10]] * 2)
+    expected = [[name, rule] for name, (rule, _) in BAD_PATIENTS.items()]
+    assert cohort.problems[["patient_id", "rule"]].to_numpy().tolist() == expected
+    for problem in cohort.problems.to_dict("records"):
+        assert problem["patient_id"] in problem["message"]
+        assert re.search(r"\b(Export|Put|put|Give|Add|Draw|download)\b", problem["message"])
