@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import highdicom as hd
 import numpy as np
 import numpy.typing as npt
 import SimpleITK
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.sr.codedict import codes
 from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
 from scipy import ndimage
 
-import hcc_utils
 from hcc_utils.demo import boxes
 from hcc_utils.demo.hospitals import Hospital
+from hcc_utils.imaging import seg_writer
+from hcc_utils.imaging.seg_writer import Equipment, Uid
 from hcc_utils.study import results
 
 Mask = npt.NDArray[np.bool_]
 Line = npt.NDArray[np.float64]
-Uid = Callable[..., str]
 
 _STUDY = "1.2.840.10008.3.1.2.3.1"  # the class that PS3.3 C.8.8.5 wants named for a study
 _SAME = (
@@ -59,7 +57,8 @@ def write(
     """
     name = images[0].PatientID
     if hospital.roi_source == "seg":
-        segmentation(images, lesion, hospital, uid).save_as(folder / f"{name}.dcm")
+        scanner = Equipment(hospital.manufacturer, hospital.model, hospital.name)
+        seg_writer.segmentation(images, [lesion], scanner, uid).save_as(folder / f"{name}.dcm")
     elif hospital.roi_source == "rtstruct":
         outline = structure_set(images, lesion, uid)
         outline.save_as(folder / f"{name}.dcm", enforce_file_format=True)
@@ -67,64 +66,6 @@ def write(
         SimpleITK.WriteImage(label_map(images, lesion), str(folder / f"{name}.nii.gz"))
     else:
         results.write_table(boxes.around(images, lesion), folder / f"{name}.csv")
-
-
-def segmentation(
-    images: Sequence[Dataset], lesion: Mask, hospital: Hospital, uid: Uid
-) -> hd.seg.Segmentation:
-    """
-    The lesion as a BINARY segmentation, with our own UIDs and times.
-
-    Parameters
-    ----------
-    images : sequence of pydicom.Dataset
-        The CT's slices.
-    lesion : numpy.ndarray of bool, shape (n_slices, rows, columns)
-        Its pixels.
-    hospital : Hospital
-        Whose scanner.
-    uid : callable
-        Gives the UID of what its arguments name.
-
-    Returns
-    -------
-    highdicom.seg.Segmentation
-        One segment, "Lesion", whose frames refer to the slices by SOPInstanceUID.
-    """
-    described = hd.seg.SegmentDescription(
-        segment_number=1,
-        segment_label="Lesion",
-        segmented_property_category=codes.SCT.MorphologicallyAbnormalStructure,
-        segmented_property_type=codes.SCT.Neoplasm,
-        algorithm_type=hd.seg.SegmentAlgorithmTypeValues.MANUAL,
-        tracking_uid=uid("lesion"),
-        tracking_id="Target lesion",
-    )
-    seg = hd.seg.Segmentation(
-        source_images=images,
-        pixel_array=lesion,
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[described],
-        series_instance_uid=uid("segmentation series"),
-        series_number=300,
-        sop_instance_uid=uid("segmentation"),
-        instance_number=1,
-        manufacturer=hospital.manufacturer,
-        manufacturer_model_name=hospital.model,
-        software_versions=hcc_utils.__version__,
-        device_serial_number=hospital.name,
-        series_description="Lesion segmentation",
-        content_label="LESION",
-    )
-    date, time = images[0].StudyDate, images[0].StudyTime
-    seg.InstanceCreationDate = seg.ContentDate = seg.SeriesDate = date
-    seg.InstanceCreationTime = seg.ContentTime = seg.SeriesTime = time
-    for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
-        item.DimensionOrganizationUID = uid("dimensions")
-    for equipment in seg.ContributingEquipmentSequence:
-        if "ContributionDateTime" in equipment:
-            equipment.ContributionDateTime = date + time
-    return seg
 
 
 def structure_set(images: Sequence[Dataset], lesion: Mask, uid: Uid) -> Dataset:
