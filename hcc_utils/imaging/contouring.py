@@ -142,7 +142,8 @@ class _Space:
             raise ImagingError(
                 "seed_outside_image",
                 f"{series.patient_id}: the seed (row {seed.row}, column {seed.column}) lies "
-                f"outside the slice's {home.rows} rows and {home.columns} columns. Click within the image.",
+                f"outside the slice's {home.rows} rows and {home.columns} columns. "
+                "Click within the image.",
                 home.path,
             )
         right, down = np.reshape(np.array(home.orientation), (2, 3))
