@@ -11,14 +11,15 @@ import pydicom
 from pydicom.uid import generate_uid
 
 from hcc_utils import checks
-from hcc_utils.imaging import contouring, seg_writer
+from hcc_utils.imaging import contouring, seg_writer, series_choice
 from hcc_utils.imaging.contouring import Contour
 from hcc_utils.imaging.headers import ImagingError
 from hcc_utils.imaging.marks import Mask
 from hcc_utils.imaging.seg_writer import Equipment
-from hcc_utils.imaging.series import Folder, Series, folder
+from hcc_utils.imaging.series import Series, folder
 from hcc_utils.study import results
 from hcc_utils.study.folders import patient_folders
+from hcc_utils.study.manifest import SeriesRule
 
 _EQUIPMENT = Equipment("hcc_utils", "outline_lesion", "0")
 
@@ -35,14 +36,20 @@ class Desk:
         The folder that gets ``<patient_id>.dcm``; as a manifest's ``roi`` of the source "seg".
     chosen : mapping of str to str, optional
         The SeriesInstanceUID of patients who have several series.
+    rule : SeriesRule, optional
+        How the series of the others is told.
     """
 
     def __init__(
-        self, dicom: Path | str, out: Path | str, chosen: Mapping[str, str] | None = None
+        self,
+        dicom: Path | str,
+        out: Path | str,
+        chosen: Mapping[str, str] | None = None,
+        rule: SeriesRule | None = None,
     ) -> None:
         self._folders = patient_folders(Path(dicom))
         self._out = Path(out)
-        self._chosen = dict(chosen or {})
+        self._chosen, self._rule = dict(chosen or {}), rule
         if not self._folders:
             raise checks.InputError(f"{dicom} holds no patient's folder; name the one that does.")
 
@@ -63,7 +70,7 @@ class Desk:
         Returns
         -------
         Series
-            The chosen one, or the only usable one.
+            As `series_choice.chosen` tells it; nothing is drawn on any yet.
 
         Raises
         ------
@@ -72,7 +79,8 @@ class Desk:
         """
         checks.one_of("patient", patient_id, self.patients)
         found = folder(*self._folders[patient_id], patient_id=patient_id)
-        return found.open(self._chosen.get(patient_id) or _only(found))
+        named = self._chosen.get(patient_id)
+        return series_choice.chosen(found, lambda _: False, named=named, rule=self._rule)
 
     def save(self, series: Series, contours: Sequence[Contour]) -> Path:
         """
@@ -83,7 +91,7 @@ class Desk:
         series : Series
             The CT on which they were drawn.
         contours : sequence of Contour
-            Its lesions; the target lesion first.
+            Its lesions; the longest is the target lesion.
 
         Returns
         -------
@@ -102,20 +110,6 @@ class Desk:
         with results.replacing(path) as temporary:
             seg.save_as(temporary)
         return path
-
-
-def _only(found: Folder) -> str:
-    """The one series that can be used."""
-    usable = found.usable
-    if len(usable) != 1:
-        raise ImagingError(
-            "no_series" if not usable else "several_series",
-            f"{found.patient_id}: {found.where} holds {len(usable)} series that can be used "
-            f"({', '.join(usable) or 'see hcc inventory'}); name one for it in the manifest "
-            f"(series: {{{found.patient_id}: <SeriesInstanceUID>}}).",
-            found.paths[0],
-        )
-    return usable[0]
 
 
 def _segmentation(series: Series, contours: Sequence[Contour]) -> pydicom.Dataset:

@@ -66,8 +66,8 @@ function mount(element, ask, settings) {
   const save = button(low, "save", "Save segmentation");
   const said = add(root, "output", { "aria-live": "polite" });
   add(root, "p", { class: "note" },
-    "Click the lesion’s middle. Orange: the outline just made. Blue: lesions that are kept; the first is " +
-    "the target lesion. A proposal to be checked on every slice, not a finding.");
+    "Click the lesion’s middle. Orange: the outline just made. Blue: lesions that are kept; the longest " +
+    "is the target lesion. A proposal to be checked on every slice, not a finding.");
 
   let series = null; // { rows, columns, spacing: [row, column] in mm, heights: mm }
   let pixels = null; // Int16Array of the slice shown, HU
