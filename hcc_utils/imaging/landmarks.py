@@ -13,7 +13,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.checks import Problem, Problems
-from hcc_utils.imaging import rules
+from hcc_utils.imaging import roi, rules, series_choice
 from hcc_utils.imaging import series as ct
 from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.study import folders
@@ -261,11 +261,11 @@ def _of_hospital(study: Manifest, name: str, ids: frozenset[str]) -> Iterator[di
         )
     there = folders.patient_folders(root)
     for patient_id, own in places.groupby("patient_id", sort=False):
-        chosen = study.centre(name).series.get(str(patient_id))
         found: ct.Series | ImagingError
         try:
             _require_known(str(patient_id), ids, there)
-            found = _series(ct.folder(*there[str(patient_id)], patient_id=str(patient_id)), chosen)
+            folder = ct.folder(*there[str(patient_id)], patient_id=str(patient_id))
+            found = _series(study, name, folder)
         except ImagingError as error:
             found = error
         for place in own.to_dict("records"):
@@ -282,16 +282,18 @@ def _require_known(patient_id: str, ids: frozenset[str], there: Mapping[str, obj
         raise ImagingError("no_folder", f"{patient_id} has no folder; put the patient's CT there.")
 
 
-def _series(folder: ct.Folder, chosen: str | None) -> ct.Series:
+def _series(study: Manifest, name: str, folder: ct.Folder) -> ct.Series:
     """The series from which the slices are taken too."""
-    usable = [chosen] if chosen else folder.usable
-    if len(usable) != 1:
-        raise ImagingError(
-            "several_series" if usable else "no_usable_series",
-            f"{folder.patient_id} has {len(usable)} usable CT series; the problem of the slices "
-            "says what to do.",
-        )
-    return folder.open(usable[0])
+    centre, path = study.centre(name), study.path(name, "roi")
+
+    def drawn_on(series: ct.Series) -> bool:
+        if centre.roi is None or path is None:
+            return False
+        file = roi.file_of(path, folder.patient_id, centre.roi.source, folder)
+        return roi.drawn_on(series, file, centre.roi.source)
+
+    named = centre.series.get(folder.patient_id)
+    return series_choice.chosen(folder, drawn_on, named=named, rule=centre.series_rule)
 
 
 def _measured(found: ct.Series | ImagingError, place: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ import pydicom
 from pydicom.config import disable_value_validation
 from scipy import ndimage
 
-from hcc_utils.imaging import landmarks
 from hcc_utils.imaging.headers import Header, number
 from hcc_utils.imaging.roi import EDGES
 from hcc_utils.imaging.series import Series
@@ -36,7 +35,7 @@ COLUMNS: tuple[str, ...] = (
 )
 
 _SOFT_HU = (-50.0, 250.0)  # what noise makes of enhanced soft tissue, whose mean is 0 to 200
-_PATCH = 2 * landmarks.REACH_PIXELS + 1
+_PATCH = 9  # pixels, as around a landmark
 _DAY_S = 86400.0
 
 _TAGS = [
