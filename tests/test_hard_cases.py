@@ -304,7 +304,7 @@ def test_names_subfolders_and_loops_of_links_do_not_move_a_pixel(tmp_path):
     """No extension, blanks and umlauts, a folder for each slice, links up and to themselves."""
     folder = write_series(tmp_path / "root" / "Müller, Jörg 1", patient_id="")
     for number, file in enumerate(sorted(folder.glob("*.dcm"))):
-        below = folder / "größte Serie" / f"{number} 腹部"
+        below = folder / "größte Aufnahme" / f"{number} 腹部"
         below.mkdir(parents=True)
         file.rename(below / "I 1")
         (below / "up").symlink_to(tmp_path / "root", target_is_directory=True)
