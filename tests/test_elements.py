@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
-from dicom_files import ct_slice, mask, write_rtstruct, write_seg, write_series
+from dicom_files import ct_slice, mask, truth_hu, write_rtstruct, write_seg, write_series
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydicom.dataset import Dataset
@@ -31,7 +33,7 @@ from test_hard_cases import (
 )
 from test_inventory import write_dicomdir
 
-from hcc_utils.imaging import elements, headers
+from hcc_utils.imaging import elements, headers, series
 
 Change = Callable[[int, Dataset], object]
 
@@ -154,6 +156,53 @@ def test_what_is_plain_is_read_as_by_pydicom_without_it(tmp_path, change):
     for file in write_series(tmp_path / "P1", z_mm=(0, 2.5), change=change).iterdir():
         assert outcome(file) == by_pydicom(file)
         assert is_quick(file) == isinstance(by_pydicom(file), tuple)
+
+
+def old_overlay(number: int, image: Dataset) -> None:
+    """Twelve bits hold the values; those above hold something else."""
+    image.BitsStored, image.HighBit, image.PixelRepresentation = 12, 11, 0
+    image.PixelData = (truth_hu(0) + 1000 | 0x5000).astype("<u2").tobytes()
+
+
+def followed(number: int, image: Dataset) -> None:
+    """Padding behind the pixels."""
+    image.add_new(0xFFFCFFFC, "OB", b"\0" * 64)
+
+
+PIXELS: dict[str, Change] = {
+    **QUICK,
+    **LEFT_TO_PYDICOM,
+    "an old overlay": old_overlay,
+    "something behind": followed,
+    "inverted": lambda number, image: setattr(image, "PhotometricInterpretation", "MONOCHROME1"),
+    "no photometric": lambda number, image: delattr(image, "PhotometricInterpretation"),
+    "another high bit": lambda number, image: setattr(image, "HighBit", 12),
+    "too few pixels": lambda number, image: setattr(image, "PixelData", image.PixelData[:-2]),
+    "too many pixels": lambda number, image: setattr(image, "PixelData", image.PixelData + b"\0\0"),
+    "colour": lambda number, image: setattr(image, "SamplesPerPixel", 3),
+}
+
+
+@pytest.mark.parametrize("change", PIXELS.values(), ids=list(PIXELS))
+def test_plain_pixels_are_read_as_by_pydicom_or_refused_as_by_it(tmp_path, monkeypatch, change):
+    file = write_series(tmp_path / "P1", z_mm=[0], change=change) / "1-01.dcm"
+    for header in outcome(file) if isinstance(outcome(file), tuple) else ():
+        quick = pixels(header)
+        monkeypatch.setattr(series, "_plain", lambda data: None)
+        assert np.array_equal(quick, pixels(header))
+
+
+def pixels(header: headers.Header) -> np.ndarray:
+    """Values of a slice, or why there are none."""
+    units = dataclasses.replace(
+        header, slope=header.slope or 1.0, intercept=header.intercept or 0.0
+    )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return series._hounsfield(units)
+    except headers.ImagingError as error:
+        return np.array(error.rule)
 
 
 @pytest.mark.parametrize("change", LEFT_TO_PYDICOM.values(), ids=list(LEFT_TO_PYDICOM))

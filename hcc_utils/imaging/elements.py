@@ -97,18 +97,41 @@ def read(file: BinaryIO, start: bytes, wanted: Mapping[int, str]) -> Elements:
     """
     size = os.fstat(file.fileno()).st_size
     try:
-        return _read(start, size, wanted)
+        return within(start, size, wanted)
     except (EOFError, error):
         if len(start) == size:
             raise UnusualError("it ends early") from None
     try:
-        return _read(start + file.read(_MOST - len(start)), size, wanted)
+        return within(start + file.read(_MOST - len(start)), size, wanted)
     except (EOFError, error):
         raise UnusualError("its header is long, or ends early") from None
 
 
-def _read(data: bytes, size: int, wanted: Mapping[int, str]) -> Elements:
-    """The elements in the first bytes of a file."""
+def within(data: bytes, size: int, wanted: Mapping[int, str]) -> Elements:
+    """
+    Elements of a header up to its pixels, as far as its bytes are there.
+
+    Parameters
+    ----------
+    data : bytes
+        The first bytes of a file.
+    size : int
+        How many bytes it has.
+    wanted : mapping of int to str
+        The keywords by tag; no sequence.
+
+    Returns
+    -------
+    Elements
+        Equal to what pydicom reads.
+
+    Raises
+    ------
+    UnusualError
+        As `read`.
+    EOFError, struct.error
+        If the header goes on behind `data`.
+    """
     if data[128:140] != _META_BEGINS:
         raise UnusualError("it does not begin with a preamble and the length of its first group")
     meta = _walked(data, 132, size, {_SYNTAX}, implicit=False, after=_META - 1, until=_DATASET)

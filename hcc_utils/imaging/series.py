@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO
+from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +19,17 @@ import pydicom
 from pydicom.config import disable_value_validation
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder, pixel_array
-from pydicom.uid import UID, JPEGLSLossless, JPEGLSNearLossless
+from pydicom.tag import Tag
+from pydicom.uid import (
+    UID,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 from hcc_utils import checks
-from hcc_utils.imaging import headers, integrity, journal, parallel, rules
+from hcc_utils.imaging import elements, headers, integrity, journal, parallel, rules
 from hcc_utils.imaging.headers import Header, ImagingError
 from hcc_utils.study import folders
 from hcc_utils.study.folders import LISTING
@@ -29,6 +37,23 @@ from hcc_utils.study.folders import LISTING
 Hounsfield = npt.NDArray[np.float32]
 
 _ELEMENT_START = 12  # bytes of tag, type and length before encapsulated pixels
+_PIXELS_BEGIN = {
+    str(ExplicitVRLittleEndian): b"\xe0\x7f\x10\0OW\0\0",
+    str(ImplicitVRLittleEndian): b"\xe0\x7f\x10\0",
+}
+_PLAIN = (
+    *("BitsAllocated", "SamplesPerPixel", "NumberOfFrames"),
+    *("PhotometricInterpretation", "PixelRepresentation"),
+)
+_PLAIN_VALUES = set(product([16], [1], [None, 1], ["MONOCHROME1", "MONOCHROME2"], [0, 1]))
+_PIXEL_TAGS = {
+    int(Tag(keyword)): keyword
+    for keyword in (
+        *_PLAIN,
+        *("SOPInstanceUID", "RescaleSlope", "RescaleIntercept"),
+        *("Rows", "Columns", "BitsStored", "HighBit"),
+    )
+}
 _JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
 LOWEST_HU = -1024.0  # below air nothing is tissue: scanners write padding as -2000 or -3024
 COLUMNS: tuple[str, ...] = (
@@ -579,6 +604,9 @@ def _read(header: Header) -> tuple[Any, npt.NDArray[Any]]:
     if header.frames == 1:
         data = header.path.read_bytes()
         integrity.require_dicom(data)
+        plain = _plain(data)
+        if plain is not None:
+            return plain[0], _significant(*plain)
         dataset = pydicom.dcmread(BytesIO(data), force=True)
         _require_whole(dataset, lambda: get_frame(dataset.PixelData, 0, number_of_frames=1))
         dataset.pixel_array_options(decoding_plugin=_plugin(dataset))
@@ -590,6 +618,24 @@ def _read(header: Header) -> tuple[Any, npt.NDArray[Any]]:
         _require_whole(dataset, lambda: get_frame(file, index, number_of_frames=header.frames))
     stored = pixel_array(header.path, index=index, decoding_plugin=_plugin(dataset))
     return dataset, _significant(dataset, stored)
+
+
+def _plain(data: bytes) -> tuple[dict[str, Any], npt.NDArray[Any]] | None:
+    """The same of a file with one plain frame of 16 bits; None where pydicom is to judge."""
+    try:
+        said, syntax, n_left = elements.within(data, len(data), _PIXEL_TAGS)
+        rows, columns = int(said["Rows"]), int(said["Columns"])
+        known = tuple(said.get(keyword) for keyword in _PLAIN) in _PLAIN_VALUES
+    except Exception:
+        return None
+    if not (known and syntax in _PIXELS_BEGIN and rows * columns):
+        return None
+    n_bytes = 2 * rows * columns
+    begin = _PIXELS_BEGIN[syntax] + n_bytes.to_bytes(4, "little")
+    if n_left != len(begin) + n_bytes or not data.startswith(begin, -n_left):
+        return None
+    kind = "<i2" if said["PixelRepresentation"] else "<u2"
+    return said, np.frombuffer(data, kind, offset=len(data) - n_bytes).reshape(rows, columns)
 
 
 def _require_whole(dataset: Any, frame: Callable[[], bytes]) -> None:
@@ -611,9 +657,10 @@ def _is_same(dataset: Any, header: Header) -> bool:
 
 def _significant(dataset: Any, stored: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Stored values without what the bits above BitsStored may hold (old overlays)."""
-    spare = stored.dtype.itemsize * 8 - int(dataset.BitsStored)
-    if int(dataset.HighBit) != int(dataset.BitsStored) - 1:
-        raise ValueError(f"HighBit {dataset.HighBit} with BitsStored {dataset.BitsStored}")
+    high, bits = (int(dataset.get(keyword)) for keyword in ("HighBit", "BitsStored"))
+    if high != bits - 1:
+        raise ValueError(f"HighBit {high} with BitsStored {bits}")
+    spare = stored.dtype.itemsize * 8 - bits
     kept: npt.NDArray[Any] = np.right_shift(np.left_shift(stored, spare), spare)  # with its sign
     return kept
 
