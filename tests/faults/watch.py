@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from faults.fuzz import FAULTS, TOLD, Outcome
 
 PATIENCE_S = 30.0  # by the clock, on a machine that may be busy; `fuzz.SECONDS` are of work
+START_S = 300.0  # for the libraries and the valid files
 
 
 def watched(seed: int, numbers: range) -> Iterator[Outcome]:
@@ -41,7 +42,7 @@ def _of_process(seed: int, numbers: range) -> Iterator[Outcome]:
         selector.register(process.stdout, selectors.EVENT_READ)
         begun, done = None, numbers.start - 1
         try:
-            while selector.select(PATIENCE_S):
+            while selector.select(START_S if begun is None else PATIENCE_S):
                 line = process.stdout.readline()
                 if not line:
                     break
