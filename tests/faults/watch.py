@@ -7,6 +7,7 @@ with the same seed and number a mutation is the same again.
 from __future__ import annotations
 
 import json
+import os
 import selectors
 import subprocess
 import sys
@@ -33,9 +34,12 @@ def _of_process(seed: int, numbers: range) -> Iterator[Outcome]:
     """The outcomes of one process, the last one perhaps its death."""
     command = [sys.executable, "-m", "faults.fuzz", str(seed)]
     command += [str(numbers.start), str(numbers.stop)]
+    seen = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # what this process imports
     with (
         tempfile.TemporaryFile() as errors,
-        subprocess.Popen(command, bufsize=0, stdout=subprocess.PIPE, stderr=errors) as process,
+        subprocess.Popen(
+            command, bufsize=0, stdout=subprocess.PIPE, stderr=errors, env=seen
+        ) as process,
         selectors.DefaultSelector() as selector,
     ):
         assert process.stdout is not None
