@@ -477,7 +477,7 @@ def test_images_to_look_at_stand_a_patient_a_row_the_refused_first():
     assert shown["status"].tolist() == ["refuse", "warn"]
     assert shown["what"].tolist() == [
         "no roi: has no slices",
-        "slice spacing mm 10 (0 to 5): slices lie far apart; missing slices: slices are missing",
+        "slice spacing (mm) 10 (0 to 5): slices lie far apart; missing slices: slices are missing",
     ]
     assert "No rule warns" in words.quality(table[:1])._repr_html_()
 
@@ -492,11 +492,11 @@ def test_rules_are_counted_by_hospital_and_those_kept_by_all_are_named():
     ]
     counts = pd.DataFrame(rows, columns=names)
     shown = words.quality_counts(counts)
-    assert shown.loc["noise hu"].tolist() == ["warn 1 of 4", "all pass"]
-    assert shown.loc["liver hu"].tolist() == ["warn 1 of 4, not measurable 3 of 4", ""]
+    assert shown.loc["noise (HU)"].tolist() == ["warn 1 of 4", "all pass"]
+    assert shown.loc["liver (HU)"].tolist() == ["warn 1 of 4, not measurable 3 of 4", ""]
     assert shown.loc["no roi", "b"] == "refuse 1 of 1"
-    assert shown.attrs["caption"] == "All images pass: kvp."
-    assert "All images pass: kvp." in words.quality_counts(counts[:2])._repr_html_()
+    assert shown.attrs["caption"] == "All images pass: tube voltage (kVp)."
+    assert "All images pass: tube voltage (kVp)." in words.quality_counts(counts[:2])._repr_html_()
     assert "No images" in words.quality_counts(counts[:0])._repr_html_()
 
 

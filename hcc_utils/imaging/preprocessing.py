@@ -67,7 +67,7 @@ class CohortSlices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Task:
+class Task:
     """All that another process needs to prepare one patient."""
 
     patient_id: str
@@ -102,11 +102,54 @@ def cohort_slices(
     series_rule: SeriesRule | None = None,
     size: int = 128,
     workers: int | None = None,
-    progress: parallel.Progress | None = None,
     **margin: Any,
 ) -> CohortSlices:
     """
     The target lesions' slices of a hospital's patients, and what kept the others from having any.
+
+    Parameters
+    ----------
+    patient_ids, dicom_root, roi_source, roi_path, chosen_series, series_rule, size, **margin
+        As `tasks` takes them.
+    workers : int, optional
+        As `prepared` takes it.
+
+    Returns
+    -------
+    CohortSlices
+        Every patient, with slices or with a problem.
+
+    Raises
+    ------
+    InputError
+        If the root is no folder, or `roi_source` is not known.
+    """
+    work = tasks(
+        patient_ids,
+        dicom_root,
+        roi_source,
+        roi_path,
+        chosen_series=chosen_series,
+        series_rule=series_rule,
+        size=size,
+        **margin,
+    )
+    return prepared(work, size, workers=workers)
+
+
+def tasks(
+    patient_ids: Sequence[str],
+    dicom_root: Path | str,
+    roi_source: str,
+    roi_path: Path | str,
+    *,
+    chosen_series: Mapping[str, str] | None = None,
+    series_rule: SeriesRule | None = None,
+    size: int = 128,
+    **margin: Any,
+) -> list[Task]:
+    """
+    A hospital's patients as work for `prepared`.
 
     Parameters
     ----------
@@ -127,17 +170,13 @@ def cohort_slices(
         How the series of the others is told (`series_choice.chosen`).
     size : int, default 128
         Rows and columns of a slice.
-    workers : int, optional
-        Processes; by default two, and one for few patients: a process needs a second to start.
-    progress : callable, optional
-        Called with (done, total) after each patient.
     **margin
         As `slices.lesion_slices` takes it.
 
     Returns
     -------
-    CohortSlices
-        Every patient, with slices or with a problem.
+    list of Task
+        One a patient.
 
     Raises
     ------
@@ -147,11 +186,9 @@ def cohort_slices(
     checks.one_of("roi_source", roi_source, roi.SOURCES)
     if not Path(dicom_root).is_dir():
         raise checks.InputError(f"dicom_root {dicom_root} is not a folder; correct the manifest.")
-    if workers is None:
-        workers = 1 if len(patient_ids) < _FEW_PATIENTS else 2
     found = folders.patient_folders(dicom_root)
-    tasks = [
-        _Task(
+    return [
+        Task(
             patient_id=patient_id,
             folders=found.get(patient_id, (Path(dicom_root) / patient_id,)),
             roi_source=roi_source,
@@ -163,8 +200,38 @@ def cohort_slices(
         )
         for patient_id in patient_ids
     ]
+
+
+def prepared(
+    work: Sequence[Task],
+    size: int,
+    *,
+    workers: int | None = None,
+    progress: parallel.Progress | None = None,
+) -> CohortSlices:
+    """
+    The slices of all these patients, and what kept the others from having any.
+
+    Parameters
+    ----------
+    work : sequence of Task
+        Of one hospital or of several at once: a process needs seconds to start.
+    size : int
+        Rows and columns of a slice, as all of them have it.
+    workers : int, optional
+        Processes; by default two, and one for few patients.
+    progress : callable, optional
+        Called with (done, total) after each patient.
+
+    Returns
+    -------
+    CohortSlices
+        Every patient, with slices or with a problem.
+    """
+    if workers is None:
+        workers = 1 if len(work) < _FEW_PATIENTS else 2
     with tempfile.TemporaryFile() as spool:
-        done = parallel.in_order(_prepared, tasks, workers=workers, progress=progress)
+        done = parallel.in_order(_prepared, work, workers=workers, progress=progress)
         kept = [_without_pixels(one, spool) for one in done]
         return _together(kept, slices.mapped(spool, size))
 
@@ -191,7 +258,7 @@ def _together(kept: Sequence[_Prepared], pixels_hu: Pixels) -> CohortSlices:
     )
 
 
-def _prepared(task: _Task) -> _Prepared:
+def _prepared(task: Task) -> _Prepared:
     """One patient's slices or problem; every failure becomes a named problem."""
     inventory = None
     try:
@@ -219,7 +286,7 @@ def _prepared(task: _Task) -> _Prepared:
     return _Prepared(inventory=inventory, problem=problem)
 
 
-def _cut(task: _Task, file: Path, series: ct.Series, moved: motion.Motion) -> slices.LesionSlices:
+def _cut(task: Task, file: Path, series: ct.Series, moved: motion.Motion) -> slices.LesionSlices:
     """The slices of all lesions; how far the body moved between them is seen on the way."""
 
     def watch(header: Header, hu: ct.Hounsfield) -> None:
@@ -230,7 +297,7 @@ def _cut(task: _Task, file: Path, series: ct.Series, moved: motion.Motion) -> sl
     return slices.lesion_slices(series, boxes, size=task.size, watch=watch, **task.margin)
 
 
-def _series(task: _Task, folder: ct.Folder) -> ct.Series:
+def _series(task: Task, folder: ct.Folder) -> ct.Series:
     """The series that is meant."""
 
     def drawn_on(series: ct.Series) -> bool:
@@ -239,7 +306,7 @@ def _series(task: _Task, folder: ct.Folder) -> ct.Series:
     return series_choice.chosen(folder, drawn_on, named=task.named_series, rule=task.series_rule)
 
 
-def _boxes(task: _Task, file: Path, series: ct.Series) -> pd.DataFrame:
+def _boxes(task: Task, file: Path, series: ct.Series) -> pd.DataFrame:
     """The patient's boxes from where this centre keeps them."""
     read = {
         "boxes": roi.from_boxes,
@@ -251,7 +318,7 @@ def _boxes(task: _Task, file: Path, series: ct.Series) -> pd.DataFrame:
     return read[task.roi_source](file, series)
 
 
-def _roi_file(task: _Task, folder: ct.Folder) -> Path:
+def _roi_file(task: Task, folder: ct.Folder) -> Path:
     """Where the patient's ROI is."""
     return roi.file_of(task.roi_path, task.patient_id, task.roi_source, folder)
 

@@ -157,8 +157,11 @@ def _text(dataset: Any, keyword: str) -> str:
 
 
 def _known(dataset: Any, keyword: str) -> float:
-    """A value as a number, NaN where there is none."""
-    found = number(dataset, keyword)
+    """A value as a number, NaN where there is none: nothing is reckoned with it."""
+    try:
+        found = number(dataset, keyword)
+    except (TypeError, ValueError):
+        return np.nan
     return np.nan if found is None else found
 
 

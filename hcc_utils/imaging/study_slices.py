@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.imaging import landmarks, preprocessing, rules, scans, series, slices, target
-from hcc_utils.imaging.preprocessing import PROBLEMS, CohortSlices
-from hcc_utils.imaging.slices import Pixels
+from hcc_utils.imaging import preprocessing, rules, slices
+from hcc_utils.imaging.preprocessing import CohortSlices
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.progress import say
 
@@ -51,19 +48,12 @@ def study_slices(
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
     asked = {"margin_pixels": margin_pixels, "margin_mm": margin_mm, "size": size}
-    parts = [
-        _of_hospital(study, str(name), list(rows["patient_id"]), asked)
+    work = [
+        task
         for name, rows in _with_ct(patients).groupby("centre", sort=False)
+        for task in _of_hospital(study, str(name), list(rows["patient_id"]), asked)
     ]
-    found = CohortSlices(
-        table=series.joined([part.table for part in parts], slices.COLUMNS),
-        pixels_hu=_stacked([part.pixels_hu for part in parts], size),
-        inventory=series.joined([part.inventory for part in parts], series.COLUMNS),
-        lesions=series.joined([part.lesions for part in parts], target.LENGTHS),
-        scans=series.joined([part.scans for part in parts], scans.COLUMNS),
-        hounsfield=landmarks.joined([part.hounsfield for part in parts]),
-        problems=series.joined([part.problems for part in parts], PROBLEMS),
-    )
+    found = preprocessing.prepared(work, size, progress=_tell)
     if study.strict and len(found.problems):
         raise checks.Problems(
             checks.Problem(row.patient_id, f"must have slices ({row.rule})", remedy=row.message)
@@ -112,14 +102,6 @@ _NO_CT = "no_images_at_hand"
 def _with_ct(patients: pd.DataFrame) -> pd.DataFrame:
     """Those whose images are at hand."""
     return patients[patients["has_ct"].fillna(value=False)] if "has_ct" in patients else patients
-
-
-def _stacked(parts: Sequence[Pixels], size: int) -> Pixels:
-    """All pictures, in a temporary file."""
-    with tempfile.TemporaryFile() as spool:
-        for part in parts:
-            part.tofile(spool)
-        return slices.mapped(spool, size)
 
 
 def warnings_of(inventory: pd.DataFrame) -> pd.DataFrame:
@@ -201,27 +183,26 @@ def _title(row: dict[str, Any]) -> str:
 
 def _of_hospital(
     study: Manifest, name: str, patient_ids: list[str], asked: dict[str, Any]
-) -> CohortSlices:
-    """One hospital's slices."""
+) -> list[preprocessing.Task]:
+    """One hospital's patients as work."""
     centre, dicom, roi = study.centre(name), study.path(name, "dicom"), study.path(name, "roi")
     if centre.roi is None or dicom is None or roi is None:
         raise checks.InputError(
             f"{name} names no dicom folder or no roi in the manifest; add both, or leave out "
             f"chapter 02_preprocessing with its reason."
         )
-    return preprocessing.cohort_slices(
+    return preprocessing.tasks(
         patient_ids,
         dicom,
         centre.roi.source,
         roi,
         chosen_series=centre.series,
         series_rule=centre.series_rule,
-        progress=lambda done, total: _tell(name, done, total),
         **asked,
     )
 
 
-def _tell(name: str, done: int, total: int) -> None:
+def _tell(done: int, total: int) -> None:
     """Say how far, ten times in all."""
     if done == total or done % max(total // 10, 1) == 0:
-        say(f"{name}: slices of {done} of {total} patients")
+        say(f"slices of {done} of {total} patients")

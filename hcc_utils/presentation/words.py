@@ -324,7 +324,7 @@ def problems(table: pd.DataFrame, most: int = 10) -> str:
     if table.empty:
         return "Nobody was kept out."
     counts = table["rule"].value_counts()
-    said = ", ".join(f"{rule.replace('_', ' ')} ({count})" for rule, count in counts.items())
+    said = ", ".join(f"{_rule(rule)} ({count})" for rule, count in counts.items())
     lines = [
         f"- **{r.patient_id}**: {_placeless(r.message)}" for r in table.head(most).itertuples()
     ]
@@ -445,8 +445,7 @@ def quality(table: pd.DataFrame) -> pd.DataFrame:
     found = table[table["status"].isin(["warn", "refuse"])]
     said = found.assign(
         what=[
-            f"{r.rule.replace('_', ' ')}{_beyond(r.value, r.limit)}: {r.meaning}"
-            for r in found.itertuples()
+            f"{_rule(r.rule)}{_beyond(r.value, r.limit)}: {r.meaning}" for r in found.itertuples()
         ]
     )
     patients = said.groupby(["centre", "patient_id"], sort=False)
@@ -473,7 +472,7 @@ def quality_counts(counts: pd.DataFrame) -> pd.DataFrame:
     """
     counts = counts.assign(
         said=[_not_passed(row) for row in counts.to_dict("records")],
-        rule=counts["rule"].str.replace("_", " "),
+        rule=counts["rule"].map(_rule),
     )
     text = counts.pivot_table("said", "rule", "centre", aggfunc="first", sort=False).fillna("")
     kept = text.replace("all pass", "").eq("").all(axis=1)
@@ -483,6 +482,12 @@ def quality_counts(counts: pd.DataFrame) -> pd.DataFrame:
     if passed:
         shown.attrs["caption"] = passed
     return shown
+
+
+def _rule(name: str) -> str:
+    """A rule's name in words, its unit in brackets."""
+    words = name.replace("kvp", "tube voltage_kVp").replace("_hu", "_HU").replace("_", " ")
+    return re.sub(r" (mm|HU|kVp)$", r" (\1)", words)
 
 
 def _beyond(value: float, limit: str) -> str:
