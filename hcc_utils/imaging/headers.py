@@ -42,6 +42,7 @@ _FUNCTIONAL_GROUPS = (
     *("PixelValueTransformationSequence", "CTImageFrameTypeSequence"),
     *("CTReconstructionSequence", "CTXRayDetailsSequence"),
 )
+_FINEST_MM, _COARSEST_MM = 0.01, 100.0
 _PADDING = ("PixelPaddingValue", "PixelPaddingRangeLimit", "PixelRepresentation")
 _GROUPS_AT_START = (b"\x02\x00", b"\x08\x00", b"\x00\x08")  # files written without a preamble
 
@@ -132,6 +133,8 @@ def read(path: Path) -> tuple[Header, ...]:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     if not header.series_instance_uid or not header.sop_instance_uid:
         raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is missing")
+    if not (header.series_instance_uid + header.sop_instance_uid).isprintable():
+        raise _unreadable(path, "SeriesInstanceUID or SOPInstanceUID is damaged")
     return frames
 
 
@@ -358,9 +361,9 @@ def _numbers(dataset: Any, keyword: str, count: int) -> tuple[float, ...] | None
 
 
 def _spacing(dataset: Any) -> tuple[float, ...] | None:
-    """How far pixels lie apart; None where they would lie upon each other."""
+    """How far pixels lie apart; None where no image of a body can have such pixels."""
     found = _numbers(dataset, "PixelSpacing", 2)
-    return found if found and min(found) > 0 else None
+    return found if found and min(found) >= _FINEST_MM and max(found) <= _COARSEST_MM else None
 
 
 def _finite(value: Any) -> float:

@@ -17,6 +17,7 @@ from hcc_utils.imaging.headers import ENHANCED_CT, Header
 SAME_PLACE_MM = 0.05
 EVEN_WITHIN_MM = 0.1
 TILT_DEGREES = 0.5
+_GREATEST = 1e5  # of a slope, its inverse and an intercept; scanners write 0.1 to 10, and -8192
 TISSUE_HU = (-900.0, 3000.0)
 
 
@@ -37,7 +38,9 @@ RULES: dict[str, Rule] = {
     ),
     "conflicting_files": Rule("refuse", "two different files carry one SOPInstanceUID"),
     "no_position": Rule("refuse", "a slice lacks ImagePositionPatient or ImageOrientationPatient"),
-    "no_rescale": Rule("refuse", "a slice lacks RescaleSlope (or it is 0) or RescaleIntercept"),
+    "no_rescale": Rule(
+        "refuse", "a slice lacks RescaleSlope or RescaleIntercept, or they are impossible"
+    ),
     "not_hounsfield": Rule("refuse", "its values are not Hounsfield units (RescaleType)"),
     "no_decoder": Rule("refuse", "its compression cannot be read here; export it uncompressed"),
     "single_file": Rule("refuse", "it holds one slice only"),
@@ -56,7 +59,9 @@ RULES: dict[str, Rule] = {
     ),
     "repeated_files": Rule("warn", "the same file is there more than once"),
     "cut_files": Rule("warn", "files of it end before their pixels do; export them once more"),
-    "no_spacing": Rule("warn", "a slice lacks PixelSpacing, or it is 0; nothing can be measured"),
+    "no_spacing": Rule(
+        "warn", "a slice lacks PixelSpacing, or it is impossible; nothing can be measured"
+    ),
     "mixed_frame_of_reference": Rule("warn", "its slices name different frames of reference"),
     "mixed_rescale": Rule(
         "warn",
@@ -218,6 +223,13 @@ def _no_position(files: Sequence[Header]) -> bool:
     return any(header.position_mm is None or header.orientation is None for header in files)
 
 
+def _has_rescale(header: Header) -> bool:
+    """Whether stored values of 16 bits become Hounsfield units that can be reckoned with."""
+    if not header.slope or header.intercept is None:
+        return False
+    return max(abs(header.slope), 1 / abs(header.slope), abs(header.intercept)) <= _GREATEST
+
+
 def _no_decoder(files: Sequence[Header]) -> bool:
     try:
         return not all(
@@ -304,7 +316,7 @@ _KIND: dict[str, _Breaks] = {
 _CONTENT: dict[str, _Breaks] = {
     "conflicting_files": _conflicting,
     "no_position": _no_position,
-    "no_rescale": lambda files: any(not h.slope or h.intercept is None for h in files),
+    "no_rescale": lambda files: any(not _has_rescale(h) for h in files),
     "not_hounsfield": lambda files: any(h.rescale_type not in ("", "HU") for h in files),
     "no_decoder": _no_decoder,
     "single_file": lambda files: len(distinct(files)) == 1,

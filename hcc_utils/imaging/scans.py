@@ -157,7 +157,7 @@ def _text(dataset: Any, keyword: str) -> str:
 
 
 def _known(dataset: Any, keyword: str) -> float:
-    """A value as a number, NaN where there is none: nothing is reckoned with it."""
+    """A value as a number, NaN where there is none or it is damaged: no slice depends on it."""
     try:
         found = number(dataset, keyword)
     except (TypeError, ValueError):

@@ -131,7 +131,10 @@ def _element_level(
             else plain
         )
     edited = one.keyword if kind in ("remove", "repeat", "exchange") else ""
-    return Mutation(kind, elements.packed(changed), f"{kind}d {edited}" if edited else "")
+    return Mutation(kind, elements.packed(changed), f"{_PAST[kind]} {edited}" if edited else "")
+
+
+_PAST = {"remove": "removed", "repeat": "repeated", "exchange": "exchanged"}
 
 
 def _value(data: bytes, plain: bytes, known: list[Element], chance: random.Random) -> Mutation:

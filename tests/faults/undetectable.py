@@ -7,6 +7,8 @@ Nothing can tell, and no reader could:
 - other coordinates or another name of an outline (`_OUTLINES`), where the new ones are possible;
 - in an enhanced CT, a value that its only file says once for all slices, or for one frame without
   saying it of the others (`_ENHANCED`), where the new one is possible;
+- a contour or a measurement that was taken out whole, while others of its lesion are there; the
+  descriptions of two frames that changed places whole, in an enhanced CT or a SEG;
 - what a table of boxes says: there its rows, read by Python's own csv module, are the truth.
 
 Whether the damage was of this kind alone is found by mending it: with the old bytes in these
@@ -33,6 +35,12 @@ _OUTLINES = {
     "rtstruct": ("ROIName", "ContourData"),
     "sr": ("TextValue", "GraphicData"),
 }
+_ITEMS = (
+    ("rtstruct", "removed Item"),
+    ("sr", "removed Item"),
+    ("seg", "exchanged Item"),
+    ("enh", "exchanged Item"),
+)
 _ENHANCED = ("RescaleSlope", "RescaleIntercept", "PixelSpacing", "SeriesInstanceUID")
 _ENHANCED += ("BitsStored", "HighBit", "PixelRepresentation")
 
@@ -101,8 +109,10 @@ def _code_at(frame: bytes) -> int:
 
 
 def edited(valid: Valid, damaged: bytes, mutation: Mutation) -> str:
-    """The one value that was changed, where nothing can tell it and the new one is possible."""
+    """The one thing that was changed, where nothing can tell it and the new one is possible."""
     keyword = mutation.edited
+    if (valid.source, keyword) in _ITEMS or (valid.name[:3], keyword) in _ITEMS:
+        return keyword
     if mutation.kind != "value" or keyword not in _hidden(valid):
         return ""
     values = [damaged[e.value_at : e.end] for e in _intact(damaged) if e.keyword == keyword]
