@@ -78,6 +78,23 @@ def test_a_map_that_lies_nowhere_is_told(tmp_path, value):
         label_files.require_whole(path)
 
 
+@pytest.mark.parametrize(
+    ("at", "value", "is_plain"),
+    [(112, 1, True), (112, 2, False), (116, 0, True), (116, 1, False), (116, np.nan, True)],
+)
+def test_labels_are_not_scaled(tmp_path, at, value, is_plain):
+    """An intercept of 1 would make a lesion of all that is none; NaN is how nibabel leaves it."""
+    path = write(tmp_path / "P1.nii")
+    data = bytearray(path.read_bytes())
+    struct.pack_into("<f", data, at, value)
+    path.write_bytes(data)
+    if is_plain:
+        label_files.require_whole(path)
+    else:
+        with pytest.raises(ValueError, match="scales the values"):
+            label_files.require_whole(path)
+
+
 @pytest.mark.parametrize("n_axes", [0, 2, 4, 255, 32767])
 def test_axes_that_are_not_there_are_told(tmp_path, n_axes):
     """SimpleITK 2.5.7 dies of more than it knows."""

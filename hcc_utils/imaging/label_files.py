@@ -13,6 +13,7 @@ from typing import IO
 _CHUNK_BYTES = 2**20
 _HEADER_BYTES = 2**16
 _NIFTI_BYTES = 348
+_PLAIN = ((0.0, 1.0), (0.0,))  # a slope and an intercept that change nothing
 _SAMPLE_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -64,6 +65,12 @@ def _nifti(path: Path) -> tuple[int, int]:
         n_axes, *lengths = struct.unpack_from(f"{order}8h", header, 40)
         (bits,) = struct.unpack_from(f"{order}h", header, 72)
         (start,) = struct.unpack_from(f"{order}f", header, 108)
+        scale = struct.unpack_from(f"{order}2f", header, 112)  # slope and intercept; NaN: not set
+        if any(
+            not math.isnan(one) and one not in plain
+            for one, plain in zip(scale, _PLAIN, strict=True)
+        ):
+            raise ValueError("its header scales the values; a label map keeps them as they are")
         placed = struct.unpack_from(f"{order}8f", header, 76)  # spacing; rotation and matrix
         placed += struct.unpack_from(f"{order}18f", header, 256)
         if not all(map(math.isfinite, placed)):
