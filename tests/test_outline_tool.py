@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import papermill
 import pydicom
 import pytest
+import small_study
 from test_contouring import EVEN, SIZE, drawn
 
 from hcc_utils.imaging.desk import Desk
@@ -82,3 +86,25 @@ def test_a_refused_outline_leaves_none_to_keep(tool):
         in answer(tool, "contour", number=12, row=48, column=48, diameter=0)[0]["problem"]
     )
     assert "nothing is outlined" in answer(tool, "keep")[0]["problem"]
+
+
+def test_its_notebook_runs_to_the_end(tmp_path):
+    """As papermill runs the chapters; nobody clicks, so nothing is written."""
+    drawn(tmp_path / "a" / "dicom" / "P1", EVEN)
+    with_ct = small_study.centre("a", "development", dicom="a/dicom")
+    manifest = small_study.MANIFEST | {"centres": {"a": with_ct}}
+    notebook = Path(__file__).parents[1] / "notebooks" / "outline_lesion.ipynb"
+    executed = papermill.execute_notebook(
+        str(notebook),
+        None,
+        {
+            "manifest": str(small_study.write(tmp_path, manifest=manifest)),
+            "centre": "a",
+            "out": str(tmp_path / "out"),
+        },
+        progress_bar=False,
+    )
+    shown = [output for cell in executed.cells for output in cell.get("outputs", [])]
+    kinds = [kind for output in shown for kind in output.get("data", {})]
+    assert "application/vnd.jupyter.widget-view+json" in kinds
+    assert not (tmp_path / "out").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,8 @@ import hcc_utils
 from hcc_utils.imaging.marks import Mask
 
 Uid = Callable[..., str]
+
+_NO_DATE, _NO_TIME = "19000101", "000000"  # DICOM wants the content's where the CT says none
 
 
 class Equipment(NamedTuple):
@@ -38,7 +41,8 @@ def segmentation(
     Parameters
     ----------
     images : sequence of pydicom.Dataset
-        The CT's slices; their pixels are not looked at. Its dates and times are the study's.
+        The CT's slices; their pixels are not looked at. Dates and times are
+        the study's; where it has none, 1900-01-01 and midnight.
     lesions : sequence of numpy.ndarray of bool, shape (n_slices, rows, columns)
         The pixels of each lesion.
     equipment : Equipment
@@ -57,25 +61,27 @@ def segmentation(
     labels = [f"Lesion {number}" for number in range(1, len(lesions) + 1)]
     if len(lesions) == 1:
         labels = ["Lesion"]
-    seg = hd.seg.Segmentation(
-        source_images=images,
-        pixel_array=np.stack(lesions, axis=-1),
-        segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
-        segment_descriptions=[
-            _described(number, label, uid, algorithm) for number, label in enumerate(labels, 1)
-        ],
-        series_instance_uid=uid("segmentation series"),
-        series_number=300,
-        sop_instance_uid=uid("segmentation"),
-        instance_number=1,
-        manufacturer=equipment.manufacturer,
-        manufacturer_model_name=equipment.model,
-        software_versions=hcc_utils.__version__,
-        device_serial_number=equipment.serial_number,
-        series_description="Lesion segmentation",
-        content_label="LESION",
-    )
-    _dated(seg, images[0].get("StudyDate", ""), images[0].get("StudyTime", ""))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of names that hospitals write
+        seg = hd.seg.Segmentation(
+            source_images=images,
+            pixel_array=np.stack(lesions, axis=-1),
+            segmentation_type=hd.seg.SegmentationTypeValues.BINARY,
+            segment_descriptions=[
+                _described(number, label, uid, algorithm) for number, label in enumerate(labels, 1)
+            ],
+            series_instance_uid=uid("segmentation series"),
+            series_number=300,
+            sop_instance_uid=uid("segmentation"),
+            instance_number=1,
+            manufacturer=equipment.manufacturer,
+            manufacturer_model_name=equipment.model,
+            software_versions=hcc_utils.__version__,
+            device_serial_number=equipment.serial_number,
+            series_description="Lesion segmentation",
+            content_label="LESION",
+        )
+    _dated(seg, images[0].get("StudyDate") or _NO_DATE, images[0].get("StudyTime") or _NO_TIME)
     for item in (*seg.DimensionOrganizationSequence, *seg.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid("dimensions")
     return seg
