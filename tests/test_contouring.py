@@ -6,6 +6,7 @@ Parameters were chosen on hospitals A and B of the demo of seed 7; the phantoms 
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import subprocess
 
@@ -14,13 +15,14 @@ import pandas as pd
 import pydicom
 import pytest
 from dicom_files import store, write_series
+from scipy import ndimage
 from test_series import opened
 
 from hcc_utils import checks
 from hcc_utils.demo import dicom, phantoms
 from hcc_utils.demo.hospitals import HOSPITALS
 from hcc_utils.imaging import contouring, roi, series
-from hcc_utils.imaging.contouring import Seed, contour
+from hcc_utils.imaging.contouring import Pixel, contour
 from hcc_utils.imaging.desk import Desk
 
 SIZE, SPACING_MM, STEP_MM = 96, 0.75, 2.5
@@ -56,7 +58,7 @@ def dice(found, expected):
 
 def seed_at(found, z_mm, column=CENTRE, row=CENTRE):
     nearest = min(found.slices, key=lambda header: abs(header.position_mm[2] - z_mm))
-    return Seed(nearest.sop_instance_uid, row, column)
+    return Pixel(nearest.sop_instance_uid, row, column)
 
 
 EVEN = tuple(np.arange(0, 60.1, STEP_MM))
@@ -127,6 +129,37 @@ def test_a_wrong_seed_or_diameter_is_named(tmp_path, row, diameter_mm, message):
         contour(found, seed_at(found, 30, row=row), diameter_mm)
 
 
+def test_a_place_on_the_edge_draws_the_outline_there(tmp_path):
+    """
+    It moves by (1 + .1) / (1 + .1 + .25) of what it missed, and by .1 / 1.35 on the other side.
+
+    That is simple kriging from one place, by hand, with the module's variances.
+    """
+    found = drawn(tmp_path / "P1", EVEN, inside=OUTSIDE)
+    seed = seed_at(found, 30)
+
+    def reach(*edge):
+        (columns,) = np.nonzero(
+            contour(found, seed, 2 * RADIUS_MM, edge).masks[seed.sop_instance_uid][CENTRE]
+        )
+        return (columns.max() - CENTRE) * SPACING_MM, (CENTRE - columns.min()) * SPACING_MM
+
+    right, left = reach()
+    missed = 26 * SPACING_MM - right
+    far_right, far_left = reach(seed._replace(column=CENTRE + 26))
+    assert far_right == pytest.approx(right + 1.1 / 1.35 * missed, abs=1.5 * SPACING_MM)
+    assert far_left == pytest.approx(left + 0.1 / 1.35 * missed, abs=1.5 * SPACING_MM)
+
+
+@pytest.mark.parametrize("column", [CENTRE, CENTRE + 40], ids=["the seed", "40 columns of 0.75 mm"])
+def test_a_place_out_of_reach_is_no_edge(tmp_path, column):
+    """1.9 times 14 mm are 26.6 mm."""
+    found = drawn(tmp_path / "P1", EVEN)
+    seed = seed_at(found, 30)
+    with pytest.raises(checks.InputError, match=r"or farther from it than 1\.9 times 14 mm"):
+        contour(found, seed, 2 * RADIUS_MM, [seed._replace(column=column)])
+
+
 def test_a_seed_in_air_is_refused(tmp_path):
     found = drawn(tmp_path / "P1", EVEN, inside=-900)
     with pytest.raises(checks.InputError, match=r"around the seed .* lie -\d+ HU"):
@@ -169,7 +202,7 @@ def middle(masks):
     """The lesion's centre of mass: slice, row, column."""
     places = np.argwhere(np.stack(list(masks.values())))
     number, row, column = np.rint(places.mean(axis=0)).astype(int).tolist()
-    return Seed(list(masks)[number], row, column)
+    return Pixel(list(masks)[number], row, column)
 
 
 @pytest.mark.slow
@@ -178,7 +211,9 @@ def test_phantoms_masks_are_found(tmp_path):
     The bar of .85, for the median of nine: three hospitals, three sizes, seeds 5, 6 and 7.
 
     None has two lobes. Over all lesions of the demo's hospitals C to E the median is lower (.84),
-    and about half stay below the bar: lesions grown together, invasive ones, blurred margins.
+    and about half stay below the bar: lesions grown together, invasive ones, blurred margins. Of
+    the same 108 lesions, after three exact corrections (`correction`): mean .85, median .87, two in
+    five below; with rough seeds, diameters and corrections mean .82, median .84.
     """
     found = []
     for hospital, look in PATIENTS.items():
@@ -186,6 +221,35 @@ def test_phantoms_masks_are_found(tmp_path):
             folder = tmp_path / f"{hospital}_{seed}"
             series_of, masks = on_disk(folder, hospital, look | {"diameter_mm": diameter_mm}, seed)
             found.append(dice(contour(series_of, middle(masks), diameter_mm).masks, masks))
+    assert np.median(found) >= 0.85, np.round(found, 2)
+
+
+def correction(found, masks, spacing_mm):
+    """What a reader would click: of the true surface, what is nearest to the deepest error."""
+    true = np.stack(list(masks.values()))
+    drawn = np.stack([found.get(uid, np.zeros_like(mask)) for uid, mask in masks.items()])
+    depth = [ndimage.distance_transform_edt(wrong) for wrong in true ^ drawn]
+    deepest = np.unravel_index(np.argmax(depth), true.shape)
+    surface = np.argwhere(true & ~ndimage.binary_erosion(true))
+    nearest = np.linalg.norm((surface - deepest) * spacing_mm, axis=1).argmin()
+    number, row, column = surface[nearest].tolist()
+    return Pixel(list(masks)[number], row, column)
+
+
+@pytest.mark.slow
+def test_corrections_bring_outlines_to_the_bar(tmp_path):
+    """The bar of .85, for the median of six, three of them of two lobes, after five corrections."""
+    found = []
+    for (hospital, look), lobes in itertools.product(PATIENTS.items(), (1, 2)):
+        whole = look | {"fusion_lesion": lobes == 2}
+        series_of, masks = on_disk(tmp_path / f"{hospital}_{lobes}", hospital, whole, 5)
+        first, second = series_of.slices[:2]
+        step_mm = second.position_mm[2] - first.position_mm[2]
+        seed, edge = middle(masks), []
+        for _ in range(5):
+            drawn = contour(series_of, seed, look["diameter_mm"], edge).masks
+            edge.append(correction(drawn, masks, (step_mm, *first.pixel_spacing_mm)))
+        found.append(dice(contour(series_of, seed, look["diameter_mm"], edge).masks, masks))
     assert np.median(found) >= 0.85, np.round(found, 2)
 
 
@@ -266,7 +330,7 @@ def test_real_lesions_are_outlined_plausibly(hcc_tace_seg_root, patient_id):
     sides = boxes[["row_max", "column_max"]].to_numpy() - boxes[["row_min", "column_min"]]
     diameter_mm = float((sides.max().max() + 1) * spacing)
     home = boxes.iloc[len(boxes) // 2]
-    seed = Seed(
+    seed = Pixel(
         home["sop_instance_uid"],
         int(home["row_min"] + home["row_max"]) // 2,
         int(home["column_min"] + home["column_max"]) // 2,

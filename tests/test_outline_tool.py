@@ -54,7 +54,7 @@ def test_a_slice_is_its_hounsfield_units(tool, tmp_path):
 def test_outline_keep_and_save(tool, tmp_path):
     """A ball of 14 mm radius holds 4/3 pi 14^3 mm3."""
     answer(tool, "open", patient="P1")
-    reply, buffers = answer(tool, "contour", number=12, row=48, column=48, diameter=28)
+    reply, buffers = answer(tool, "contour", number=12, row=48, column=48, diameter=28, edge=[])
     sizes = [part["rows"] * part["columns"] for part in reply["parts"]]
     assert [len(buffer) for buffer in buffers] == sizes
     volume = sum(map(sum, buffers)) * 0.75**2 * 2.5
@@ -80,10 +80,10 @@ def test_what_cannot_be_done_is_said(tool, kind, asked, words):
 
 def test_a_refused_outline_leaves_none_to_keep(tool):
     answer(tool, "open", patient="P1")
-    answer(tool, "contour", number=12, row=48, column=48, diameter=28)
+    answer(tool, "contour", number=12, row=48, column=48, diameter=28, edge=[])
     assert (
         "diameter_mm"
-        in answer(tool, "contour", number=12, row=48, column=48, diameter=0)[0]["problem"]
+        in answer(tool, "contour", number=12, row=48, column=48, diameter=0, edge=[])[0]["problem"]
     )
     assert "nothing is outlined" in answer(tool, "keep")[0]["problem"]
 

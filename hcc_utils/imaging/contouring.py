@@ -5,7 +5,8 @@ From the seed, rays go out in all directions; along each, the surface lies where
 looking like the lesion's core and begins to look like what surrounds it, where the values change,
 and not far from where the diameter says. Neighbouring rays agree (semi-global matching). So the
 lesion is one piece without holes, and cannot run into the rest of the liver. A bright rim around
-the whole (a capsule) belongs to it.
+the whole (a capsule) belongs to it. Where it is wrong, a place on the true edge draws the surface
+there, and its neighbourhood with it.
 """
 
 from __future__ import annotations
@@ -47,10 +48,12 @@ _CORE, _SHELL = 0.75, 1.3
 _SHELL_MM = 12.0
 _RIM_HU, _RIM_MM, _BEYOND_RIM_MM = 3.0, 5.0, 8.0
 _ROUNDS = 3
+_NEIGHBOURS = 0.5  # radians; how far around a place on the edge the surface is as wrong as there
+_EVERYWHERE, _UNSURE = 0.1, 0.25  # variances, in units of that of a neighbourhood's error
 
 
-class Seed(NamedTuple):
-    """A pixel in the middle of the lesion, counted from 0."""
+class Pixel(NamedTuple):
+    """A pixel of a slice, counted from 0."""
 
     sop_instance_uid: str
     row: int
@@ -77,7 +80,7 @@ class Contour:
     note: str
 
 
-def contour(series: Series, seed: Seed, diameter_mm: float) -> Contour:
+def contour(series: Series, seed: Pixel, diameter_mm: float, edge: Sequence[Pixel] = ()) -> Contour:
     """
     The outline of the lesion around a seed.
 
@@ -86,10 +89,12 @@ def contour(series: Series, seed: Seed, diameter_mm: float) -> Contour:
     series : Series
         The CT. Only slices within `diameter_mm` of the seed are read; uneven spacing, gaps and
         tilt are honoured by each slice's own position.
-    seed : Seed
+    seed : Pixel
         A pixel about in the lesion's middle.
     diameter_mm : float
         Its longest diameter, roughly.
+    edge : sequence of Pixel, default none
+        Places on its edge, on any slices, that correct the outline.
 
     Returns
     -------
@@ -99,15 +104,15 @@ def contour(series: Series, seed: Seed, diameter_mm: float) -> Contour:
     Raises
     ------
     InputError
-        If the diameter is none, the seed lies outside the image or in no soft tissue, or two
-        slices lie at one place.
+        If the diameter is none, the seed lies outside the image or in no soft tissue, a place on
+        the edge lies out of reach, or two slices lie at one place.
     """
     _require_diameter(diameter_mm)
     space = _Space.around(series, seed, diameter_mm / 2)
     sampled = space.sampled()
     _require_tissue(series, seed, sampled.hu)
     surface, contrast_hu = _surface(sampled, diameter_mm / 2)
-    masks = space.masks(surface * diameter_mm / 2)
+    masks = space.masks(_corrected(surface, space.places(edge)) * diameter_mm / 2)
     if not masks:
         raise ImagingError(
             "nothing_marked",
@@ -136,7 +141,7 @@ class _Space:
     radius_mm: float
 
     @classmethod
-    def around(cls, series: Series, seed: Seed, radius_mm: float) -> _Space:
+    def around(cls, series: Series, seed: Pixel, radius_mm: float) -> _Space:
         """The slices that rays can reach."""
         home = series.slice(seed.sop_instance_uid)
         if not (0 <= seed.row < home.rows and 0 <= seed.column < home.columns):
@@ -182,6 +187,25 @@ class _Space:
             for each in (self._smoothed(read), np.stack(read))
         )
         return _Sampled(smoothed, sharp, there)
+
+    def places(self, pixels: Sequence[Pixel]) -> Array:
+        """Where pixels lie from the seed, in units of the radius; shape (n_pixels, 3)."""
+        return np.array([self._place(pixel) for pixel in pixels]).reshape(-1, 3)
+
+    def _place(self, pixel: Pixel) -> Array:
+        """Right, down, along; refused where no ray comes."""
+        for header, offset in zip(self.headers, self.offsets_mm, strict=True):
+            right, down = pixel.column * self.spacing_mm[1], pixel.row * self.spacing_mm[0]
+            place: Array = (offset + np.array([right, down, 0.0])) / self.radius_mm
+            near = 0 < np.linalg.norm(place) <= _FARTHEST
+            if header.sop_instance_uid == pixel.sop_instance_uid and near:
+                return place
+        raise ImagingError(
+            "edge_out_of_reach",
+            f"{self.series.patient_id}: the place on the edge (row {pixel.row}, column "
+            f"{pixel.column}) is the seed, or farther from it than {_FARTHEST:g} times "
+            f"{self.radius_mm:g} mm. Click the edge, or give a larger diameter.",
+        )
 
     def masks(self, surface_mm: Array) -> dict[str, Mask]:
         """The pixels of each slice whose centres lie within a surface."""
@@ -273,6 +297,24 @@ def _rim_mm(
     brightest = int(np.argmax(np.where(near, means, -np.inf)))
     outside = float(np.mean(np.array(means)[beyond_mm >= _RIM_MM + 1]))
     return float(beyond_mm[brightest]) if means[brightest] > outside + _RIM_HU else 0.0
+
+
+def _corrected(surface: Array, edge: Array) -> Array:
+    """The surface, drawn to places on the edge: its errors there, spread by kriging."""
+    far = np.linalg.norm(edge, axis=1)
+    rays, towards = _directions().reshape(3, -1).T, edge / far[:, None]
+    missed = far - surface.ravel()[(rays @ towards.T).argmax(axis=0)]
+    known = _covariance(towards, towards) + _UNSURE * np.eye(len(far))
+    drawn = surface.ravel() + _covariance(rays, towards) @ np.linalg.solve(known, missed)
+    corrected: Array = drawn.reshape(surface.shape).clip(_NEAREST, _FARTHEST)
+    return corrected
+
+
+def _covariance(some: Array, others: Array) -> Array:
+    """How far the surface's errors in two directions go together."""
+    angle = np.arccos(np.clip(some @ others.T, -1, 1))
+    together: Array = np.exp(-0.5 * (angle / _NEIGHBOURS) ** 2) + _EVERYWHERE
+    return together
 
 
 def _directions() -> Array:
@@ -371,7 +413,7 @@ def _require_one_slice_a_place(series: Series, along_mm: Array) -> None:
         )
 
 
-def _require_tissue(series: Series, seed: Seed, hu: Array) -> None:
+def _require_tissue(series: Series, seed: Pixel, hu: Array) -> None:
     """Refuse a seed whose surroundings are air, fat or bone."""
     around = float(np.median(hu[:, :, :4]))
     if not TISSUE_HU[0] <= around <= TISSUE_HU[1]:

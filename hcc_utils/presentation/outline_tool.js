@@ -1,4 +1,5 @@
-// mount(element, ask, settings): a reader scrolls through a CT, clicks a lesion and sees its outline.
+// mount(element, ask, settings): a reader scrolls through a CT, clicks a lesion, sees its outline
+// and corrects it.
 // ask(question) gives a promise of { reply, buffers }; one slice at a time is asked for.
 // settings: { patients: [...], window: [centre, width] in HU, diameter: mm }
 function mount(element, ask, settings) {
@@ -66,13 +67,16 @@ function mount(element, ask, settings) {
   const save = button(low, "save", "Save segmentation");
   const said = add(root, "output", { "aria-live": "polite" });
   add(root, "p", { class: "note" },
-    "Click the lesion’s middle. Orange: the outline just made. Blue: lesions that are kept; the longest " +
-    "is the target lesion. A proposal to be checked on every slice, not a finding.");
+    "Click the lesion’s middle. Orange: the outline just made. Where it is wrong, on any slice, hold Shift " +
+    "and click the true edge; where it goes on too far up or down, the middle of the lesion’s last slice. " +
+    "Blue: lesions that are kept; the longest is the target lesion. A proposal to be checked on every " +
+    "slice, not a finding.");
 
   let series = null; // { rows, columns, spacing: [row, column] in mm, heights: mm }
   let pixels = null; // Int16Array of the slice shown, HU
   let number = 0;
-  let seed = null;
+  let seed = null; // { number, row, column }
+  let edge = []; // places on the true edge, like the seed
   let outline = {}; // by slice: { row, column, rows, columns, mask }
   let lesions = [];
 
@@ -136,15 +140,15 @@ function mount(element, ask, settings) {
     context.lineWidth = Math.max(0.8, columns / 450);
     lesions.forEach((lesion) => lesion[number] && edges(context, lesion[number], kept));
     if (outline[number]) edges(context, outline[number], drawn);
-    if (seed && seed.number === number) {
-      context.strokeStyle = drawn;
+    context.strokeStyle = drawn;
+    [seed, ...edge].filter((at) => at && at.number === number).forEach((at) => {
       context.beginPath();
-      context.moveTo(seed.column - 3.5, seed.row + 0.5);
-      context.lineTo(seed.column + 4.5, seed.row + 0.5);
-      context.moveTo(seed.column + 0.5, seed.row - 3.5);
-      context.lineTo(seed.column + 0.5, seed.row + 4.5);
+      context.moveTo(at.column - 3.5, at.row + 0.5);
+      context.lineTo(at.column + 4.5, at.row + 0.5);
+      context.moveTo(at.column + 0.5, at.row - 3.5);
+      context.lineTo(at.column + 0.5, at.row + 4.5);
       context.stroke();
-    }
+    });
     const words = `Slice ${number + 1} of ${series.heights.length}, z ${series.heights[number].toFixed(1)} mm`;
     caption.textContent = words;
     slider.setAttribute("aria-valuetext", words);
@@ -165,7 +169,7 @@ function mount(element, ask, settings) {
   };
 
   const open = async () => {
-    [outline, lesions, seed, pixels] = [{}, [], null, null];
+    [outline, lesions, seed, edge, pixels] = [{}, [], null, [], null];
     canvas.getContext("2d").clearRect(0, 0, canvas.width, canvas.height);
     enable();
     const answer = await asked({ kind: "open", patient: patient.value });
@@ -181,8 +185,9 @@ function mount(element, ask, settings) {
 
   const contour = async () => {
     say("Outlining …");
-    const answer = await asked({ kind: "contour", ...seed, diameter: Number(diameter.value) });
+    const answer = await asked({ kind: "contour", ...seed, diameter: Number(diameter.value), edge: [...edge] });
     outline = {};
+    if (!answer) edge.pop(); // or it would be refused again with the next one
     if (answer) {
       answer.reply.parts.forEach((part, at) => {
         const view = answer.buffers[at];
@@ -198,11 +203,13 @@ function mount(element, ask, settings) {
   canvas.addEventListener("click", (event) => {
     if (!pixels) return;
     const place = canvas.getBoundingClientRect();
-    seed = {
+    const clicked = {
       number,
       row: Math.floor(((event.clientY - place.top) / place.height) * series.rows),
       column: Math.floor(((event.clientX - place.left) / place.width) * series.columns),
     };
+    if (event.shiftKey && seed) edge.push(clicked);
+    else [seed, edge] = [clicked, []];
     contour();
   });
   canvas.addEventListener("wheel", (event) => {
@@ -222,13 +229,13 @@ function mount(element, ask, settings) {
     const answer = await asked({ kind: "keep" });
     if (!answer) return;
     lesions.push(outline);
-    [outline, seed] = [{}, null];
+    [outline, seed, edge] = [{}, null, []];
     say(`${lesions.length} lesion(s) kept. Click the next one, or save.`);
     enable();
     draw();
   });
   drop.addEventListener("click", () => {
-    [outline, seed] = [{}, null];
+    [outline, seed, edge] = [{}, null, []];
     say("Discarded.");
     enable();
     draw();

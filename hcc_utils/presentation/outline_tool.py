@@ -1,4 +1,4 @@
-"""The outline tool: a reader clicks a lesion in the CT, sees its outline and keeps it."""
+"""The outline tool: a reader clicks a lesion in the CT, corrects its outline and keeps it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import traitlets
 
 from hcc_utils import checks
-from hcc_utils.imaging.contouring import Contour, Seed, contour
+from hcc_utils.imaging.contouring import Contour, Pixel, contour
 from hcc_utils.imaging.desk import Desk
 from hcc_utils.imaging.series import Series
 
@@ -112,11 +112,11 @@ class OutlineTool(anywidget.AnyWidget):  # type: ignore[misc] # anywidget carrie
     def _contour(self, asked: dict[str, Any]) -> Answer:
         opened = self._opened()
         self._drawn = None
-        uid = opened.slices[asked["number"]].sop_instance_uid
-        drawn = contour(
-            opened, Seed(uid, int(asked["row"]), int(asked["column"])), float(asked["diameter"])
+        seed, *edge = (
+            Pixel(opened.slices[at["number"]].sop_instance_uid, int(at["row"]), int(at["column"]))
+            for at in (asked, *asked["edge"])
         )
-        self._drawn = drawn
+        self._drawn = drawn = contour(opened, seed, float(asked["diameter"]), edge)
         parts, buffers = [], []
         for sop_instance_uid, mask in drawn.masks.items():
             rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))

@@ -29,6 +29,7 @@ const ask = async (question) => {
     return { reply: {}, buffers: [new DataView(hu.buffer)] };
   }
   if (question.kind === "contour") {
+    if (window.refuse) return { reply: { problem: "out of reach" }, buffers: [] };
     if (question.row < 5) return { reply: { problem: "air" }, buffers: [] };
     const part = { number: 1, row: 10, column: 20, rows: 4, columns: 6 };
     const mask = new DataView(new Uint8Array(24).fill(1).buffer);
@@ -90,13 +91,14 @@ def orange_pixels(page, rgb="230, 159, 0"):
     return page.evaluate(script, [int(v) for v in rgb.split(",")])
 
 
-def click_pixel(page, row, column):
+def click_pixel(page, row, column, **options):
     place = page.locator("canvas").bounding_box()
     page.locator("canvas").click(
         position={
             "x": (column + 0.5) * place["width"] / 80,
             "y": (row + 0.5) * place["height"] / 40,
-        }
+        },
+        **options,
     )
 
 
@@ -139,9 +141,32 @@ def test_a_click_asks_with_its_pixel_and_draws_the_outline(page):
     click_pixel(page, 12, 23)
     page.wait_for_function("document.querySelector('output').textContent.includes('1 slices')")
     (question,) = questions(page, "contour")
-    assert question == {"kind": "contour", "number": 1, "row": 12, "column": 23, "diameter": 31}
+    seed = {"number": 1, "row": 12, "column": 23}
+    assert question == {"kind": "contour", **seed, "diameter": 31, "edge": []}
     assert orange_pixels(page) > 100
     assert colour(page, 16, 30) == pytest.approx([128] * 3, abs=1)
+
+
+def test_clicks_with_shift_correct_the_edge_until_the_next_seed(page):
+    click_pixel(page, 12, 23)
+    click_pixel(page, 12, 30, modifiers=["Shift"])
+    click_pixel(page, 20, 23, modifiers=["Shift"])
+    click_pixel(page, 14, 40)
+    page.wait_for_function("window.asked.filter((q) => q.kind === 'contour').length === 4")
+    edges = [each["edge"] for each in questions(page, "contour")]
+    right, below = ({"number": 1, "row": r, "column": c} for r, c in ((12, 30), (20, 23)))
+    assert edges == [[], [right], [right, below], []]
+
+
+def test_a_refused_correction_is_forgotten(page):
+    click_pixel(page, 12, 23)
+    page.evaluate("window.refuse = true")
+    click_pixel(page, 12, 30, modifiers=["Shift"])
+    page.wait_for_function("document.querySelector('output').textContent === 'out of reach'")
+    page.evaluate("window.refuse = false")
+    click_pixel(page, 20, 23, modifiers=["Shift"])
+    page.wait_for_function("window.asked.filter((q) => q.kind === 'contour').length === 3")
+    assert questions(page, "contour")[-1]["edge"] == [{"number": 1, "row": 20, "column": 23}]
 
 
 def test_another_diameter_outlines_again(page):
