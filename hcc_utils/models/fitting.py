@@ -275,9 +275,7 @@ def slice_scores(model: Network, pixels_hu: Pixels, settings: Settings) -> check
     with threads(settings.threads), torch.inference_mode():
         parts = [
             model.slice_scores(
-                _channels_last(
-                    windowed(torch.from_numpy(pixels_hu[start : start + _CHUNK]), settings)
-                )
+                _laid_out(windowed(torch.from_numpy(pixels_hu[start : start + _CHUNK]), settings))
             )
             .double()
             .cpu()
@@ -485,7 +483,7 @@ class _Training:
         slices = self.slices[batch.numpy()]
         event = self.cases.event[self.cases.patient_of_slice[slices]]
         pixels = torch.from_numpy(self.cases.pixels_hu[slices])
-        images = _channels_last(augmented(windowed(pixels, self.settings), self.settings))
+        images = _laid_out(augmented(windowed(pixels, self.settings), self.settings))
         target = torch.from_numpy(event).long().to(images.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
@@ -672,12 +670,19 @@ def _between_minus_one_and_one(n: int) -> torch.Tensor:
 
 def _placed(model: Network) -> Network:
     """The network on the device, laid out as its convolutions like it."""
-    return model.to(device=device(), memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return model.to(device=device(), memory_format=_layout())  # type: ignore[call-overload,no-any-return]
 
 
-def _channels_last(images: torch.Tensor) -> torch.Tensor:
+def _laid_out(images: torch.Tensor) -> torch.Tensor:
     """The images, laid out as the convolutions like them."""
-    return images.contiguous(memory_format=torch.channels_last)
+    return images.contiguous(memory_format=_layout())
+
+
+def _layout() -> torch.memory_format:
+    """Channels last, which is faster, except where it writes beyond its memory."""
+    # torch 2.13's oneDNN corrupts the heap in the backward pass on processors with AVX2 alone
+    only_avx2 = torch.backends.cpu.get_cpu_capability() == "AVX2"
+    return torch.contiguous_format if device().type == "cpu" and only_avx2 else torch.channels_last
 
 
 @contextmanager
