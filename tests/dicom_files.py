@@ -12,6 +12,8 @@ import SimpleITK as sitk
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from hcc_utils.imaging import preprocessing
+
 ROWS, COLUMNS = 24, 20
 CT = "1.2.840.10008.5.1.4.1.1.2"
 AXIAL = (1, 0, 0, 0, 1, 0)
@@ -253,3 +255,11 @@ def write_label_map(path: Path, image: sitk.Image) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(image, str(path))
     return path
+
+
+def cohort_slices(
+    *who_and_where: object, size: int = 128, workers: int | None = None, **more: object
+) -> preprocessing.CohortSlices:
+    """What comes of one hospital's patients; `preprocessing.tasks` says what it takes."""
+    work = preprocessing.tasks(*who_and_where, size=size, **more)
+    return preprocessing.prepared(work, size, workers=workers)

@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 import pydicom
 import pytest
+from dicom_files import cohort_slices
 from nbia_download import Series
 from pydicom.sr.codedict import codes
 
-from hcc_utils.imaging import preprocessing, roi, rules, series, study_slices
+from hcc_utils.imaging import roi, rules, series, study_slices
 from hcc_utils.orchestration import contract
 from hcc_utils.study import folders
 from hcc_utils.study.manifest import Manifest
@@ -108,7 +109,7 @@ def whole(hcc_tace_seg_root, tmp_path_factory):
 
 
 def cohort(root, dicom, *patient_ids, chosen=None, source="boxes", path=None):
-    return preprocessing.cohort_slices(
+    return cohort_slices(
         patient_ids,
         dicom,
         source,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import nbia_download
 import pytest
-from dicom_files import mask, write_seg, write_series
+from dicom_files import cohort_slices, mask, write_seg, write_series
 from nbia_download import Series
 
-from hcc_utils.imaging import preprocessing, series
+from hcc_utils.imaging import series
 from hcc_utils.orchestration import fingerprint
 from hcc_utils.study import folders
 
@@ -149,7 +149,7 @@ def test_a_fingerprint_sees_what_a_reader_sees(download, tmp_path):
 
 def test_a_segmentation_is_found_in_its_patients_folders(download):
     """The download itself can be the ROI's path: nobody has to sort files by hand."""
-    cohort = preprocessing.cohort_slices(
+    cohort = cohort_slices(
         ["P1", "P2"], download, "seg", download, chosen_series={}, size=6, workers=1
     )
     assert cohort.table["patient_id"].tolist() == ["P1"]
@@ -162,8 +162,6 @@ def test_two_segmentations_of_a_patient_are_a_problem(download):
     (folder / "301.000000-Segmentation-5").mkdir()
     copy = (folder / "300.000000-Segmentation-22222" / "1-1.dcm").read_bytes()
     (folder / "301.000000-Segmentation-5" / "1-1.dcm").write_bytes(copy)
-    cohort = preprocessing.cohort_slices(
-        ["P1"], download, "seg", download, chosen_series={}, size=6, workers=1
-    )
+    cohort = cohort_slices(["P1"], download, "seg", download, chosen_series={}, size=6, workers=1)
     assert cohort.problems["rule"].tolist() == ["several_rois"]
     assert f"{STUDY}/301.000000-Segmentation-5/1-1.dcm. Keep" in cohort.problems["message"][0]

@@ -12,7 +12,7 @@ import gdcm
 import numpy as np
 import pydicom
 import pytest
-from dicom_files import ct_slice, mask, store, truth_hu, uid, write_seg, write_series
+from dicom_files import cohort_slices, ct_slice, mask, store, truth_hu, uid, write_seg, write_series
 from faults import elements
 from pydicom.fileset import FileSet
 from pydicom.uid import (
@@ -26,7 +26,7 @@ from pydicom.uid import (
 )
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import preprocessing, roi, series
+from hcc_utils.imaging import roi, series
 from hcc_utils.study import results
 
 GDCM_NAMES = {
@@ -477,7 +477,7 @@ def test_all_bad_patients_of_a_centre_are_told_at_once_and_stop_nobody(tmp_path)
         write_seg(roi_of(folder), folder, {"Lesion": mask(s2=(3, 8, 4, 9))})
     for name, (_, spoil) in BAD_PATIENTS.items():
         spoil(tmp_path / "dicom" / name)
-    cohort = preprocessing.cohort_slices(
+    cohort = cohort_slices(
         names,
         tmp_path / "dicom",
         "seg",

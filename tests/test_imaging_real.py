@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from dicom_files import cohort_slices
 
-from hcc_utils.imaging import landmarks, preprocessing, roi, series, slices
+from hcc_utils.imaging import landmarks, roi, series, slices
 from hcc_utils.study.manifest import Manifest
 
 pytestmark = pytest.mark.real_data
@@ -73,7 +74,7 @@ def test_inventory_names_the_mismatch(hcc_tace_seg_root):
 def test_every_box_gives_its_slice(hcc_tace_seg_root):
     """40 + 43 + 12 rows in lesion_boxes.csv; HCC_048 has none and must say so."""
     boxes = pd.read_csv(hcc_tace_seg_root / "lesion_boxes.csv")
-    cohort = preprocessing.cohort_slices(
+    cohort = cohort_slices(
         PATIENTS,
         hcc_tace_seg_root / "dicom",
         "boxes",

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import small_study
 from dicom_files import (
+    cohort_slices,
     label_map,
     mask,
     rectangle,
@@ -21,7 +22,7 @@ from dicom_files import (
 )
 
 from hcc_utils.checks import InputError
-from hcc_utils.imaging import preprocessing, roi, series, slices, study_slices
+from hcc_utils.imaging import roi, series, slices, study_slices
 from hcc_utils.study.manifest import Roi, SeriesRule
 
 BOX = {"Lesion": mask(s2=(3, 8, 4, 9), s3=(4, 9, 5, 10))}
@@ -37,7 +38,7 @@ def centre(tmp_path):
 
 
 def prepared(centre, *patient_ids, source="seg", path="roi", chosen=None, rule=None, workers=1):
-    return preprocessing.cohort_slices(
+    return cohort_slices(
         patient_ids,
         centre / "dicom",
         source,
@@ -284,7 +285,7 @@ def test_the_middle_slice_tells_where_its_box_is(centre):
 
     Widened by 5 pixels where the image has them: rows from 0 (4 before) to 14, columns 0 to 15.
     """
-    table = preprocessing.cohort_slices(
+    table = cohort_slices(
         ["P1", "P2"], centre / "dicom", "seg", centre / "roi", chosen_series={}, workers=1
     ).table
     (row,) = study_slices.middle_slices(table.head(2), margin_pixels=5).to_dict("records")
@@ -302,9 +303,7 @@ def test_a_wrong_manifest_stops_before_anything_is_read(centre):
     ):
         prepared(centre, "P1", source="sge")
     with pytest.raises(InputError, match="is not a folder; correct the manifest"):
-        preprocessing.cohort_slices(
-            ["P1"], centre / "nowhere", "seg", centre / "roi", chosen_series={}
-        )
+        cohort_slices(["P1"], centre / "nowhere", "seg", centre / "roi", chosen_series={})
 
 
 def test_only_the_longest_lesion_is_cut_and_every_lesion_is_measured(centre):
@@ -320,9 +319,7 @@ def test_only_the_longest_lesion_is_cut_and_every_lesion_is_measured(centre):
 
 def test_a_margin_may_be_a_length(centre):
     """1.5 mm are 2 pixels of 0.75 mm: rows 1 to 10 and columns 2 to 11 of the lower slice."""
-    cohort = preprocessing.cohort_slices(
-        ["P1"], centre / "dicom", "seg", centre / "roi", size=10, margin_mm=1.5
-    )
+    cohort = cohort_slices(["P1"], centre / "dicom", "seg", centre / "roi", size=10, margin_mm=1.5)
     np.testing.assert_array_equal(cohort.pixels_hu[0], truth_hu(2)[1:11, 2:12])
 
 

@@ -92,51 +92,6 @@ class _Prepared:
     problem: tuple[str, str, str, str] | None = None
 
 
-def cohort_slices(
-    patient_ids: Sequence[str],
-    dicom_root: Path | str,
-    roi_source: str,
-    roi_path: Path | str,
-    *,
-    chosen_series: Mapping[str, str] | None = None,
-    series_rule: SeriesRule | None = None,
-    size: int = 128,
-    workers: int | None = None,
-    **margin: Any,
-) -> CohortSlices:
-    """
-    The target lesions' slices of a hospital's patients, and what kept the others from having any.
-
-    Parameters
-    ----------
-    patient_ids, dicom_root, roi_source, roi_path, chosen_series, series_rule, size, **margin
-        As `tasks` takes them.
-    workers : int, optional
-        As `prepared` takes it.
-
-    Returns
-    -------
-    CohortSlices
-        Every patient, with slices or with a problem.
-
-    Raises
-    ------
-    InputError
-        If the root is no folder, or `roi_source` is not known.
-    """
-    work = tasks(
-        patient_ids,
-        dicom_root,
-        roi_source,
-        roi_path,
-        chosen_series=chosen_series,
-        series_rule=series_rule,
-        size=size,
-        **margin,
-    )
-    return prepared(work, size, workers=workers)
-
-
 def tasks(
     patient_ids: Sequence[str],
     dicom_root: Path | str,

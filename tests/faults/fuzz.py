@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from dicom_files import cohort_slices
 from faults import mutations, undetectable, valid_files
 from faults.mutations import Mutation
 from faults.valid_files import SIZE, Valid
 
-from hcc_utils.imaging import preprocessing
 from hcc_utils.imaging.preprocessing import CohortSlices
 
 SECONDS, MEMORY_BYTES = 2.0, 2**30
@@ -47,7 +47,7 @@ class Outcome(NamedTuple):
 
 def prepared(valid: Valid) -> CohortSlices:
     """The patient through the public path."""
-    return preprocessing.cohort_slices(
+    return cohort_slices(
         ["P1"], valid.root / "dicom", valid.source, valid.roi, chosen_series={}, size=SIZE
     )
 
