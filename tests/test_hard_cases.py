@@ -218,6 +218,16 @@ def test_slices_of_two_frames_of_reference_are_told(tmp_path):
     assert rules_of(write_series(tmp_path / "P1", change=change)) == ["mixed_frame_of_reference"]
 
 
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_a_series_identifier_that_is_none_is_told(tmp_path):
+    """By the standard it has digits and dots alone."""
+
+    def change(number, image):
+        image.SeriesInstanceUID = "1.2.826.49SH"
+
+    assert rules_of(write_series(tmp_path / "P1", change=change)) == ["odd_identifier"]
+
+
 @pytest.mark.parametrize("name", ["IM0007", "IM0007.dcm"])
 def test_a_file_without_a_byte_is_told(tmp_path, name):
     """Without an extension too: that is how archives write images, and copies end early."""

@@ -80,6 +80,15 @@ def test_a_length_that_disagrees_is_told(place, keyword, more):
         integrity.require_dicom(with_length(written(), place, keyword, more))
 
 
+@pytest.mark.parametrize(("keyword", "vr"), [("SeriesInstanceUID", b"FL"), ("Rows", b"IS")])
+def test_numbers_for_text_and_text_for_numbers_are_told(keyword, vr):
+    """By the standard an identifier is text, and Rows is a number of two bytes."""
+    data = written()
+    (found,) = [e for e in elements.elements(data) if e.keyword == keyword]
+    with pytest.raises(ValueError, match=rf"at byte {found.start} cannot be {vr.decode()}"):
+        integrity.require_dicom(data[: found.start + 4] + vr + data[found.start + 6 :])
+
+
 def test_an_element_that_is_there_twice_is_told():
     """Which of two slopes counts, nobody knows."""
     data = written()

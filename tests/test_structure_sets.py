@@ -213,6 +213,11 @@ def set_first(**values):
             id="contours of an ROI that is not described",
         ),
         pytest.param(
+            lambda d: d.ROIContourSequence.append(d.ROIContourSequence[0]),
+            r"several sets of contours name ROI number 1 \(ReferencedROINumber\)",
+            id="two sets of contours for one ROI",
+        ),
+        pytest.param(
             lambda d: setattr(d.StructureSetROISequence[0], "ROIName", ""),
             r"has 1 ROI\(s\) without a name",
             id="no name",

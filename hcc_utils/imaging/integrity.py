@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from functools import cache
 from typing import NamedTuple
 
 from pydicom.datadict import dictionary_has_tag, dictionary_VR
@@ -16,6 +17,8 @@ _LONG = frozenset(b"OB OD OF OL OV OW SQ SV UC UN UR UT UV".split())
 _OPEN = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = 0x7FE00010
+_TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
+_NUMBERS = frozenset(b"AT FD FL SL SS SV UL US UV".split())
 _NEVER = (0, 2, 0xFFFE)  # groups of commands, of the file itself, of items
 _TRANSFER_SYNTAX = 0x00020010
 
@@ -62,7 +65,8 @@ def require_dicom(data: Buffer) -> None:
     Raises
     ------
     ValueError
-        If an element is longer than what holds it, is there twice, or bytes are left over.
+        If an element is longer than what holds it, is there twice, is written as numbers where
+        text belongs (or the other way round), or bytes are left over.
     """
     at = 132 if data[128:132] == b"DICM" else 0
     syntax = b""
@@ -95,10 +99,23 @@ def _head(data: Buffer, at: int, end: int, form: _Form) -> _Head:
             raise ValueError(f"{end - at} bytes are left over at byte {at}")
         return _Head(tag, vr, form.long.unpack_from(data, at + 8)[0], at + 12)
     if form.explicit and vr.isalpha() and group != 0xFFFE:
+        _require_kind(tag, vr, at)
         return _Head(tag, vr, length, at + 8)
-    known = group != 0xFFFE and dictionary_has_tag(tag)
     length = form.plain.unpack_from(data, at)[2]
-    return _Head(tag, dictionary_VR(tag).encode() if known else b"", length, at + 8)
+    return _Head(tag, _usual(tag) if group != 0xFFFE else b"", length, at + 8)
+
+
+def _require_kind(tag: int, vr: bytes, at: int) -> None:
+    """Refuse numbers for text and text for numbers: their bytes would be taken for others."""
+    kinds = (_TEXT, _NUMBERS) if vr in _NUMBERS else (_NUMBERS, _TEXT) if vr in _TEXT else ()
+    if kinds and _usual(tag) in kinds[0]:
+        raise ValueError(f"the element {tag:08X} at byte {at} cannot be {vr.decode()}")
+
+
+@cache
+def _usual(tag: int) -> bytes:
+    """The VR that the standard gives an element; nothing where it gives none."""
+    return dictionary_VR(tag).encode() if dictionary_has_tag(tag) else b""
 
 
 def _dataset(data: Buffer, at: int, end: int, form: _Form, *, is_open: bool) -> int:

@@ -114,7 +114,7 @@ def _opened(path: Path) -> Any:
         raise ImagingError(
             "unreadable_roi",
             f"{path} has {file.GetDimension()} dimensions and {file.GetNumberOfComponents()} "
-            f"value(s) a pixel; a label map has 3 and {n_layers}.",
+            f"value(s) a pixel; a label map has 3 and {n_layers}. Export it once more.",
             path,
         )
     return file

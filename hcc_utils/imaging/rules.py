@@ -62,6 +62,11 @@ RULES: dict[str, Rule] = {
     "no_spacing": Rule(
         "warn", "a slice lacks PixelSpacing, or it is impossible; nothing can be measured"
     ),
+    "odd_identifier": Rule(
+        "warn",
+        "its SeriesInstanceUID holds other characters than digits and dots: it was damaged, or "
+        "written by hand",
+    ),
     "mixed_frame_of_reference": Rule("warn", "its slices name different frames of reference"),
     "mixed_rescale": Rule(
         "warn",
@@ -324,6 +329,7 @@ _CONTENT: dict[str, _Breaks] = {
     "mixed_spacing": _mixed_spacing,
     "cut_files": lambda files: any(h.cut for h in files),
     "no_spacing": lambda files: any(h.pixel_spacing_mm is None for h in files),
+    "odd_identifier": lambda files: bool(set(files[0].series_instance_uid) - set("0123456789.")),
     "mixed_frame_of_reference": lambda files: len({h.frame_of_reference_uid for h in files}) > 1,
     "mixed_rescale": lambda files: len({(h.slope, h.intercept) for h in files}) > 1,
     "padding_among_tissue": lambda files: any(

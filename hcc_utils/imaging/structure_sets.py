@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,7 @@ def marked(path: Path, series: Series, chosen: Choice = marks.lesions) -> Iterat
     wanted = chosen(path, names, "ROI")
     drawn: dict[tuple[int, str], list[Points]] = {}
     by_position = set()
+    _require_one_outline_each(path, dataset)
     everything = list(_contours(dataset))
     marks.require_drawn(path, names, [number for number, _ in everything])
     outlines = [one for one in everything if one[0] in wanted]
@@ -103,6 +105,19 @@ def _read(path: Path) -> Any:
             path,
         )
     return dataset
+
+
+def _require_one_outline_each(path: Path, dataset: Any) -> None:
+    """Refuse two sets of contours for one ROI: one of them is another's."""
+    numbers = Counter(int(one.ReferencedROINumber) for one in dataset.get("ROIContourSequence", []))
+    twice = [number for number, count in numbers.items() if count > 1]
+    if twice:
+        raise ImagingError(
+            "unresolved_reference",
+            f"{path}: several sets of contours name ROI number {twice[0]} (ReferencedROINumber). "
+            "Export the outline once more.",
+            path,
+        )
 
 
 def _contours(dataset: Any) -> Iterator[tuple[int, Any]]:
