@@ -1,7 +1,8 @@
 """
 Outlines from a seed: on phantoms whose masks are known, on balls drawn for the test, on patients.
 
-Parameters were chosen on hospitals A and B of the demo of seed 7; the phantoms here are of others.
+What tells surfaces was fitted on hospitals A and B of demos of seeds 7 to 14 (``benchmarks/
+outline.py``); the phantoms here are of hospitals C to E.
 """
 
 from __future__ import annotations
@@ -208,20 +209,25 @@ def middle(masks):
 @pytest.mark.slow
 def test_phantoms_masks_are_found(tmp_path):
     """
-    The bar of .85, for the median of nine: three hospitals, three sizes, seeds 5, 6 and 7.
+    The bar of .85, for the mean of twelve: three hospitals and sizes; three have two lobes.
 
-    None has two lobes. Over all lesions of the demo's hospitals C to E the median is lower (.84),
-    and about half stay below the bar: lesions grown together, invasive ones, blurred margins. Of
-    the same 108 lesions, after three exact corrections (`correction`): mean .85, median .87, two in
-    five below; with rough seeds, diameters and corrections mean .82, median .84.
+    Over all 108 lesions of the demo's hospitals C to E, by ``benchmarks/outline.py``: mean .87,
+    median .89, a third below .85; of two lobes (27) mean .78; with rough seeds and diameters .83.
     """
     found = []
     for hospital, look in PATIENTS.items():
-        for seed, diameter_mm in ((5, look["diameter_mm"]), (6, 30.0), (7, 100.0)):
+        own_mm = look["diameter_mm"]
+        for seed, diameter_mm, lobes in (
+            (5, own_mm, 1),
+            (6, 30.0, 1),
+            (7, 100.0, 1),
+            (8, own_mm, 2),
+        ):
             folder = tmp_path / f"{hospital}_{seed}"
-            series_of, masks = on_disk(folder, hospital, look | {"diameter_mm": diameter_mm}, seed)
+            whole = look | {"diameter_mm": diameter_mm, "fusion_lesion": lobes == 2}
+            series_of, masks = on_disk(folder, hospital, whole, seed)
             found.append(dice(contour(series_of, middle(masks), diameter_mm).masks, masks))
-    assert np.median(found) >= 0.85, np.round(found, 2)
+    assert np.mean(found) >= 0.85, np.round(found, 2)
 
 
 def correction(found, masks, spacing_mm):
@@ -238,7 +244,7 @@ def correction(found, masks, spacing_mm):
 
 @pytest.mark.slow
 def test_corrections_bring_outlines_to_the_bar(tmp_path):
-    """The bar of .85, for the median of six, three of them of two lobes, after five corrections."""
+    """The bar of .85, for the mean of six, three of them of two lobes, after five corrections."""
     found = []
     for (hospital, look), lobes in itertools.product(PATIENTS.items(), (1, 2)):
         whole = look | {"fusion_lesion": lobes == 2}
@@ -250,7 +256,7 @@ def test_corrections_bring_outlines_to_the_bar(tmp_path):
             drawn = contour(series_of, seed, look["diameter_mm"], edge).masks
             edge.append(correction(drawn, masks, (step_mm, *first.pixel_spacing_mm)))
         found.append(dice(contour(series_of, seed, look["diameter_mm"], edge).masks, masks))
-    assert np.median(found) >= 0.85, np.round(found, 2)
+    assert np.mean(found) >= 0.85, np.round(found, 2)
 
 
 def test_the_segmentation_gives_back_the_same_pixels(phantom, tmp_path):

@@ -299,6 +299,6 @@ def test_a_small_lesion_at_the_surface_is_not_lost_in_the_wall():
     everyone, truth = patients.make(60, 7)
     row = everyone.set_index("patient_id", drop=False).loc["A006"]
     latent = float(truth.set_index("patient_id").loc["A006", "image_latent"])
-    drawn = phantoms.phantom(row, latent, HOSPITALS["hospital_a"], study._own_seed(7, "A006"))
+    drawn = phantoms.phantom(row, latent, HOSPITALS["hospital_a"], study.own_seed(7, "A006"))
     across = max(map(phantoms.longest, drawn.lesion)) * drawn.pixel_spacing_mm
     assert across == pytest.approx(row["diameter_mm"], rel=0.1)

@@ -81,6 +81,26 @@ def make(
     (out / _BEGUN).unlink()
 
 
+def own_seed(seed: int, patient_id: str) -> int:
+    """
+    A patient's own seed, whoever else is in the study.
+
+    Parameters
+    ----------
+    seed : int
+        The study's.
+    patient_id : str
+        Whose.
+
+    Returns
+    -------
+    int
+        From 0 to 2**32 - 1.
+    """
+    digest = hashlib.sha256(f"{seed} {patient_id}".encode()).digest()
+    return int.from_bytes(digest[:4], "big")
+
+
 def manifest_text(data_root: str, count: int = PAPER, seed: int = SEED) -> str:
     """
     The manifest of the demo study.
@@ -202,7 +222,7 @@ def _draw(
             folder=out / str(patient["centre"]),
             patient=patient,
             image_latent=float(latent[patient["patient_id"]]),
-            seed=_own_seed(settings["seed"], str(patient["patient_id"])),
+            seed=own_seed(settings["seed"], str(patient["patient_id"])),
             pixels=settings["pixels"],
         )
         for _, patient in everyone[everyone["has_ct"].astype(bool)].iterrows()
@@ -227,12 +247,6 @@ def _images(task: _Task) -> None:
             (task.folder / kind).mkdir(exist_ok=True)
             for part in (drawn / kind).iterdir():
                 part.replace(task.folder / kind / part.name)
-
-
-def _own_seed(seed: int, patient_id: str) -> int:
-    """A patient's own seed, whoever else is in the study."""
-    digest = hashlib.sha256(f"{seed} {patient_id}".encode()).digest()
-    return int.from_bytes(digest[:4], "big")
 
 
 def _write_checksums(folder: Path) -> None:
