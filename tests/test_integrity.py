@@ -80,7 +80,9 @@ def test_a_length_that_disagrees_is_told(place, keyword, more):
         integrity.require_dicom(with_length(written(), place, keyword, more))
 
 
-@pytest.mark.parametrize(("keyword", "vr"), [("SeriesInstanceUID", b"FL"), ("Rows", b"IS")])
+@pytest.mark.parametrize(
+    ("keyword", "vr"), [("Modality", b"FL"), ("Modality", b"OW"), ("Rows", b"IS")]
+)
 def test_numbers_for_text_and_text_for_numbers_are_told(keyword, vr):
     """By the standard an identifier is text, and Rows is a number of two bytes."""
     data = written()

@@ -18,7 +18,7 @@ _OPEN = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _PIXELS = 0x7FE00010
 _TEXT = frozenset(b"AE AS CS DA DS DT IS LO LT PN SH ST TM UC UI UR UT".split())
-_NUMBERS = frozenset(b"AT FD FL SL SS SV UL US UV".split())
+_OTHER = frozenset(b"AT FD FL OB OD OF OL OV OW SL SQ SS SV UL US UV".split())
 _NEVER = (0, 2, 0xFFFE)  # groups of commands, of the file itself, of items
 _TRANSFER_SYNTAX = 0x00020010
 
@@ -65,8 +65,8 @@ def require_dicom(data: Buffer) -> None:
     Raises
     ------
     ValueError
-        If an element is longer than what holds it, is there twice, is written as numbers where
-        text belongs (or the other way round), or bytes are left over.
+        If an element is longer than what holds it, is there twice, is no text where text
+        belongs (or the other way round), or bytes are left over.
     """
     at = 132 if data[128:132] == b"DICM" else 0
     syntax = b""
@@ -94,21 +94,21 @@ def _head(data: Buffer, at: int, end: int, form: _Form) -> _Head:
         raise ValueError(f"{end - at} bytes are left over at byte {at}")
     group, element, vr, length = form.head.unpack_from(data, at)
     tag = (group << 16) + element
-    if vr in _LONG and form.explicit:
+    if form.explicit and vr.isalpha() and group != 0xFFFE:
+        _require_kind(tag, vr, at)
+        if vr not in _LONG:
+            return _Head(tag, vr, length, at + 8)
         if at + 12 > end:
             raise ValueError(f"{end - at} bytes are left over at byte {at}")
         return _Head(tag, vr, form.long.unpack_from(data, at + 8)[0], at + 12)
-    if form.explicit and vr.isalpha() and group != 0xFFFE:
-        _require_kind(tag, vr, at)
-        return _Head(tag, vr, length, at + 8)
     length = form.plain.unpack_from(data, at)[2]
     return _Head(tag, _usual(tag) if group != 0xFFFE else b"", length, at + 8)
 
 
 def _require_kind(tag: int, vr: bytes, at: int) -> None:
-    """Refuse numbers for text and text for numbers: their bytes would be taken for others."""
-    kinds = (_TEXT, _NUMBERS) if vr in _NUMBERS else (_NUMBERS, _TEXT) if vr in _TEXT else ()
-    if kinds and _usual(tag) in kinds[0]:
+    """Refuse text where numbers, bytes or items belong, and these where text does."""
+    wrong = _TEXT if vr in _OTHER else _OTHER if vr in _TEXT else frozenset()
+    if _usual(tag) in wrong:
         raise ValueError(f"the element {tag:08X} at byte {at} cannot be {vr.decode()}")
 
 
