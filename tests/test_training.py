@@ -253,9 +253,31 @@ def test_noise_has_its_rate_and_its_size() -> None:
     assert sd[noisy].mean().item() == pytest.approx(0.03, abs=5e-4)
 
 
+def test_the_papers_copies_are_of_events_alone_and_all_noisy() -> None:
+    """
+    One event with 2 slices, two non-events with 2 and 3: three copies make five of each.
+
+    The paper's variance of 0.1 is an SD of 0.316; images that are no copy stay as they are.
+    """
+    patients = pd.DataFrame({"event": [True, False, False]})
+    rows = np.array([0, 0, 1, 1, 2, 2, 2])
+    cases = Cases(np.empty((7, 128, 128), np.int16), rows, patients)
+    slices, copied, weight = fitting._with_noisy_copies(cases, np.arange(7))
+    assert slices.tolist() == [0, 1, 2, 3, 4, 5, 6, 0, 1, 0]
+    assert copied.tolist() == [False] * 7 + [True] * 3
+    assert weight.tolist() == [1] * 10
+    still = replace(QUICK.as_published, shift_share=0, shear=0, zoom=0, rotation_degrees=0)
+    torch.manual_seed(0)
+    images = fitting.augmented(torch.full((10, 1, 128, 128), 0.5), still, copied)
+    sd = images.std(dim=(1, 2, 3))
+    assert sd[:7].tolist() == [0] * 7
+    assert sd[7:].tolist() == pytest.approx([0.1**0.5] * 3, rel=0.03)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        pytest.param({"balancing": "luck"}, "balancing must be one of", id="balancing"),
         pytest.param({"epochs": 0}, "epochs must be at least 1; got 0", id="epochs"),
         pytest.param({"learning_rate": -1.0}, "learning_rate must be above 0", id="rate"),
         pytest.param({"noise_rate": 1.2}, "noise_rate must hold probabilities", id="noise"),

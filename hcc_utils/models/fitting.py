@@ -227,7 +227,9 @@ def windowed(pixels_hu: torch.Tensor, settings: Settings) -> torch.Tensor:
     return images.sub_(settings.window_low_hu).div_(settings.window_width_hu).clamp_(0, 1)
 
 
-def augmented(images: torch.Tensor, settings: Settings) -> torch.Tensor:
+def augmented(
+    images: torch.Tensor, settings: Settings, noisy: torch.Tensor | None = None
+) -> torch.Tensor:
     """
     Images rotated, sheared, zoomed, shifted and made noisy, each by a draw of its own.
 
@@ -237,17 +239,20 @@ def augmented(images: torch.Tensor, settings: Settings) -> torch.Tensor:
         Windowed slices.
     settings : Settings
         The ranges.
+    noisy : torch.Tensor of bool, shape (n,), optional
+        Which of them are the paper's noisy copies; without it noise is drawn at the settings'
+        rate, and since no label is known here it cannot become a cue for the outcome.
 
     Returns
     -------
     torch.Tensor, shape (n, 1, size, size)
-        Beyond an edge its pixels are repeated. No label is known here, so that noise cannot
-        become a cue for the outcome.
+        Beyond an edge its pixels are repeated.
     """
     n, size = len(images), images.shape[-1]
     grid = _grid(_moves(n, settings).to(images), size)
     images = functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
-    noisy = torch.rand(n) < settings.noise_rate
+    if noisy is None:
+        noisy = torch.rand(n) < settings.noise_rate
     noise = settings.noise_sd * torch.randn(int(noisy.sum()), *images.shape[1:])
     images[noisy] += noise.to(images)
     return images
@@ -420,8 +425,8 @@ class _Training:
         self.cases, self.job, self.settings = cases, job, settings
         inner = _inner(cases, job, settings)
         self.inner = job.learns[inner]
-        self.slices = cases.slices_of(job.learns[~inner])
-        self.weights = _balanced(cases, self.slices)
+        own = cases.slices_of(job.learns[~inner])
+        self.slices, self.copied, self.weights = _POOLS[settings.balancing](cases, own)
         with _seeded(settings.seed, job.name, "weights"):
             self.network = _placed(settings.network())
         self.optimiser = torch.optim.AdamW(
@@ -481,9 +486,10 @@ class _Training:
     def _step(self, number: int, batch: torch.Tensor) -> float:
         """The loss of one batch, after which the weights have moved."""
         slices = self.slices[batch.numpy()]
+        noisy = None if self.copied is None else self.copied[batch]
         event = self.cases.event[self.cases.patient_of_slice[slices]]
         pixels = torch.from_numpy(self.cases.pixels_hu[slices])
-        images = _laid_out(augmented(windowed(pixels, self.settings), self.settings))
+        images = _laid_out(augmented(windowed(pixels, self.settings), self.settings, noisy))
         target = torch.from_numpy(event).long().to(images.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
@@ -634,6 +640,22 @@ def _balanced(cases: Cases, slices: Rows) -> torch.Tensor:
     slices_of_patient = np.bincount(patient)[patient]
     weight = 1 / (np.take(patients, event.astype(int)) * slices_of_patient)
     return torch.from_numpy(weight)
+
+
+def _drawn_alike(cases: Cases, slices: Rows) -> tuple[Rows, None, torch.Tensor]:
+    """The slices as they are, with balanced chances."""
+    return slices, None, _balanced(cases, slices)
+
+
+def _with_noisy_copies(cases: Cases, slices: Rows) -> tuple[Rows, torch.Tensor, torch.Tensor]:
+    """The slices and copies of those with the event, as many as the others; which are copies."""
+    event = cases.event[cases.patient_of_slice[slices]]
+    copies = np.resize(slices[event], max(0, int((~event).sum() - event.sum())))
+    copied = torch.arange(len(slices) + len(copies)) >= len(slices)
+    return np.concatenate([slices, copies]), copied, torch.ones(len(copied), dtype=torch.float64)
+
+
+_POOLS = {"draws": _drawn_alike, "noisy_copies": _with_noisy_copies}
 
 
 def _balanced_loss(event: checks.Bools, score: checks.Floats) -> float:

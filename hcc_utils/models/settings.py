@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from hcc_utils import checks
 from hcc_utils.models.network import DROPOUT, FILTERS, STRIDES, Network
+
+
+# the paper gives a variance of 0.1 and no scale; that it means images from 0 to 1 is our assumption
+PUBLISHED_NOISE_SD = 0.1**0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,10 +46,14 @@ class Settings:
         Largest shear (pixels a pixel) and largest zoom in or out (0.1: 0.9 to 1.1).
     rotation_degrees : float
         Largest rotation.
+    balancing : {"draws", "noisy_copies"}
+        How both outcomes become as frequent: slices are drawn so, and noise has the same rate for
+        both; or, as in the paper, slices with the event are copied, and each copy is made noisy.
     noise_sd : float
         SD of the noise, on the windowed scale.
     noise_rate : float
-        Share of slices that receive it, the same for both outcomes.
+        Share of slices that receive it where slices are drawn, the same for both outcomes; the
+        paper's copies receive it always, and nothing else does.
     seed : int
         Decides weights, draws, augmentation and dropout.
     threads : int
@@ -75,6 +84,7 @@ class Settings:
     shear: float = 0.1
     zoom: float = 0.1
     rotation_degrees: float = 15.0
+    balancing: Literal["draws", "noisy_copies"] = "draws"
     noise_sd: float = 0.03
     noise_rate: float = 0.5
     seed: int = 20240501
@@ -90,6 +100,7 @@ class Settings:
                 raise checks.InputError(f"{name} must be above 0; got {getattr(self, name)}.")
         for name in ("weight_decay", "shift_share", "shear", "rotation_degrees", "noise_sd"):
             _at_least(name, getattr(self, name), 0)
+        checks.one_of("balancing", self.balancing, ("draws", "noisy_copies"))
         checks.probabilities("noise_rate", [self.noise_rate])
         if not 0 <= self.zoom < 1:
             raise checks.InputError(f"zoom must be in [0, 1); got {self.zoom}.")
@@ -102,6 +113,11 @@ class Settings:
     def window_low_hu(self) -> float:
         """What becomes 0 in the windowed slice, in Hounsfield units."""
         return self.window_centre_hu - self.window_width_hu / 2
+
+    @property
+    def as_published(self) -> Settings:
+        """The same training with the paper's noisy copies: variance 0.1, on this scale as ours."""
+        return replace(self, balancing="noisy_copies", noise_sd=PUBLISHED_NOISE_SD)
 
     def network(self) -> Network:
         """

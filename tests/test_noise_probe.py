@@ -1,0 +1,36 @@
+"""Noise as a cue: a network trained on noisy copies of events falls for it, the other does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from test_training import QUICK, silent, study
+
+from hcc_utils.models import folds, noise_probe, training
+
+
+def test_only_the_papers_copies_teach_a_network_that_noise_is_the_disease(tmp_path) -> None:
+    """
+    Slices without any cue, half as many events as others, so that half of those seen are copies.
+
+    What is planted in neither training is the outcome; in the paper's, noise comes with it.
+    """
+    pixels, slices, patients = study(planted=False, n_patients=60)
+    patients["aggressive_pd"] = np.arange(60) % 4 == 0
+    settings = training.Settings(**{**vars(QUICK), "epochs": 6, "slices_per_epoch": 160})
+    fold = folds.assign(patients, seed=1)
+    found = noise_probe.noise_probe(
+        pixels, slices, patients, fold, settings, tmp_path, progress=silent
+    )
+    assert list(found.columns) == list(noise_probe.COLUMNS)
+    assert found["protocol"].tolist() == ["leak_free"] * 4 + ["as_published"] * 4
+    assert set(found["n"]) == {int((~patients["aggressive_pd"] & (fold == 0)).sum())}
+    moved = found.pivot(index="noise_sd", columns="protocol", values="mean_score").diff().sum()
+    assert moved["as_published"] > 0.3
+    assert abs(moved["leak_free"]) < 0.15
+    again, _ = training.cross_fit(
+        pixels, slices, patients, fold, settings, tmp_path, progress=silent
+    )
+    quiet = pd.Series(~patients["aggressive_pd"].to_numpy() & (fold == 0))
+    plain = again.table["score"][quiet].mean()
+    assert found["mean_score"].iloc[0] == plain  # the very network of the fold, without noise
