@@ -46,6 +46,7 @@ def bundle(tmp_path):
     ).write(tmp_path / "bundle")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, tmp_path / "bundle" / record.CURVES)
+    results.write_table(curves[:0], tmp_path / "bundle" / record.NOISE)
     return str(tmp_path / "bundle")
 
 

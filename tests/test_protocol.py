@@ -14,7 +14,7 @@ from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
 from hcc_utils.models import folds, protocol
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.record import CURVES
+from hcc_utils.models.record import CURVES, NOISE
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
 from hcc_utils.study.cohort import eligible
@@ -159,6 +159,7 @@ def folder(tmp_path, development, developed):
     results.write_table(patients, here.path / "patients.csv")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, here.path / CURVES)
+    results.write_table(curves, here.path / NOISE)
     return here
 
 
@@ -170,7 +171,7 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     assert protocol.models_of(folder) == models
     drawn = protocol.ranges_of(folder, models, scores)
     assert protocol.ranges_of(folder, models, scores, bundle=bundle) == drawn
-    assert (folder.path.parent / "bundle" / CURVES).is_file()
+    assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE))
 
 
 def test_a_validation_centre_hands_no_model_on(folder, developed):

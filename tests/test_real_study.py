@@ -44,6 +44,7 @@ def untrained_demo_bundle(folder: Path) -> None:
     ).write(folder)
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, folder / record.CURVES)
+    results.write_table(curves[:0], folder / record.NOISE)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison
-from hcc_utils.models import folds, record, training
+from hcc_utils.models import folds, noise_probe, record, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
@@ -71,6 +71,8 @@ class ModelD:
         another study's.
     curves : pandas.DataFrame
         How the networks behind it were trained: ``network``, ``epoch``, ``loss``, ``inner_auc``.
+    noise : pandas.DataFrame
+        What noise alone does to scores, as `noise_probe.noise_probe` tells.
     note : str
         What a reader must know of the training.
     inner : pandas.DataFrame
@@ -81,6 +83,7 @@ class ModelD:
 
     scores: Scores
     curves: pd.DataFrame
+    noise: pd.DataFrame
     note: str
     inner: pd.DataFrame
     bundle: Bundle | None = None
@@ -110,6 +113,7 @@ class ModelD:
         self.scores.write(here.own("scores_d.csv"))
         if self.bundle is not None:
             here.write(self.curves, record.CURVES)
+            here.write(self.noise, record.NOISE)
             here.write(self.inner, "inner_scores_d.csv")
             self.bundle.write(here.path)
 
@@ -177,6 +181,7 @@ def _development(
     given = (images.pixels_hu, images.slices, images.patients)
     scores, curves = training.cross_fit(*given, fold, settings, folder, event=images.endpoint)
     network, final = training.refit(*given, settings, folder, event=images.endpoint)
+    noise = noise_probe.noise_probe(*given, fold, settings, folder, event=images.endpoint)
     inner = pd.DataFrame(columns=[*COLUMNS, "outer_fold"])
     if profile == "full":
         nested, _ = training.nested(*given, fold, settings, folder, event=images.endpoint)
@@ -191,7 +196,7 @@ def _development(
         versions={name: metadata.version(name) for name in ("torch", "numpy", "hcc-utils")},
     )
     curves = pd.concat([curves, final], ignore_index=True)
-    return ModelD(scores, curves, _words(profile, settings), inner, bundle)
+    return ModelD(scores, curves, noise, _words(profile, settings), inner, bundle)
 
 
 def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> ModelD:
@@ -208,11 +213,11 @@ def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> 
         origin=origin,
         event=images.endpoint,
     )
-    curves = results.read_table(folder / record.CURVES)
+    curves, noise = (results.read_table(folder / name) for name in (record.CURVES, record.NOISE))
     note = "The frozen network was applied once; nothing was fitted here."
     if origin == "demonstration":
         note = _demonstration_words(bundle, len(images.patients))
-    return ModelD(scores, curves, note, curves[:0])
+    return ModelD(scores, curves, noise, note, curves[:0])
 
 
 def _is_shown(scores: Scores) -> bool:

@@ -386,7 +386,7 @@ def hand_on(content: dict[str, Any], here: Folder, name: str) -> None:
 
 def freeze(development: Path, folder: Path) -> None:
     """
-    Nothing; the frozen bundle stands in a folder, with the learning curves beside it.
+    Nothing; the frozen bundle stands in a folder, with what a reader sees of the training beside it.
 
     Parameters
     ----------
@@ -406,7 +406,8 @@ def freeze(development: Path, folder: Path) -> None:
         ranges=ranges,
         baseline={"patients": len(patients)},
     ).write(folder)
-    results.write_table(results.read_table(development / record.CURVES), folder / record.CURVES)
+    for name in (record.CURVES, record.NOISE):
+        results.write_table(results.read_table(development / name), folder / name)
 
 
 def _combined(models: Models) -> CombinedModel:

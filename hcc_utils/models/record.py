@@ -11,7 +11,7 @@ from hcc_utils import checks
 from hcc_utils.study import results
 
 NAME = "bundle.json"
-CURVES = "learning_curves.csv"
+CURVES, NOISE = "learning_curves.csv", "noise_probe.csv"  # what a reader sees of the training
 _FORM = 2
 
 

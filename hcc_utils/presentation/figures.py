@@ -30,6 +30,7 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
 _ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
+_TRAININGS = {"leak_free": "noise for both outcomes", "as_published": "the paper's noisy copies"}
 _STEPS = {"width": 2.5, "shape": "hv"}
 _TELEPHONE = 44  # letters of a legend that fit a telephone's width
 _PLACE_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -398,6 +399,43 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
         f"average. {_inner_auc_words(last['inner_auc'])}"
     )
     return _finish(figure, alt, height=560)
+
+
+def noise_probe(table: pd.DataFrame) -> go.Figure:
+    """
+    Noise as a cue: scores of patients without the event, by the noise added to their slices.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``protocol``, ``noise_sd``, ``mean_score``, ``low``, ``high``, ``n``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A line with its band for each way to train.
+    """
+    if _empty(table, ["protocol", "noise_sd", "mean_score", "low", "high", "n"], "table"):
+        return _nothing("Noise probe")
+    figure = go.Figure()
+    said = []
+    for place, (protocol, rows) in enumerate(table.groupby("protocol", sort=False)):
+        name, colour = _TRAININGS[str(protocol)], (BLUE, VERMILION)[place]
+        _band(figure, name, colour, rows, "noise_sd", "linear")
+        figure.add_scatter(
+            x=rows["noise_sd"],
+            y=rows["mean_score"],
+            name=name,
+            mode="lines+markers",
+            line={"color": colour, "dash": _PLACE_DASHES[place], "width": 2.5},
+            legendgroup=name,
+        )
+        first, last = rows["mean_score"].iloc[[0, -1]]
+        said.append(f"{name}: from {first:.2f} without noise to {last:.2f} with most.")
+    figure.update_xaxes(title="SD of the noise added, share of the window")
+    figure.update_yaxes(title="Mean score, patients without the event", range=[0, 1])
+    alt = f"Mean score of {table['n'].iloc[0]} patients without the event. {' '.join(said)}"
+    return _finish(figure, alt, height=380)
 
 
 def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:

@@ -66,7 +66,13 @@ _WRITES: dict[str, tuple[str, ...]] = {
 }
 # what development hands to the bundle, and each validation centre to the pooled page
 _DEVELOPMENT: dict[str, tuple[str, ...]] = {
-    "03_cnn": ("learning_curves.csv", "inner_scores_d.csv", "network.safetensors", "bundle.json"),
+    "03_cnn": (
+        "learning_curves.csv",
+        "noise_probe.csv",
+        "inner_scores_d.csv",
+        "network.safetensors",
+        "bundle.json",
+    ),
     "04_comparison": ("models.json",),
     "05_nomogram_dca": ("ranges.json",),
 }
