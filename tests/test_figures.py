@@ -85,6 +85,16 @@ LEARNING = pd.DataFrame(
         "inner_auc": [0.5, 0.6, 0.5, 0.8],
     }
 )
+LAYERS = pd.DataFrame(
+    {
+        "layer": ["C_Block", "R_Block 1", "Dense, softmax"],
+        "stride": [2, 2, 1],
+        "height": [64, 32, 1],
+        "width": [64, 32, 1],
+        "channels": [16, 32, 2],
+        "parameters": [176, 1400, 26],
+    }
+)
 NOISE = pd.DataFrame(
     {
         "protocol": ["leak_free"] * 2 + ["as_published"] * 2,
@@ -142,6 +152,7 @@ ALL = {
     "survival": lambda: figures.survival(SURVIVAL),
     "codings": lambda: figures.codings(CODINGS),
     "learning_curves": lambda: figures.learning_curves(LEARNING),
+    "network": lambda: figures.network(LAYERS),
     "noise_probe": lambda: figures.noise_probe(NOISE),
     "nomogram": lambda: figures.nomogram(POINTS, TOTAL),
     "contact_sheet": lambda: figures.contact_sheet(PIXELS, pd.DataFrame(TILES)),
@@ -157,6 +168,7 @@ WORDS = {
     "survival": "Low risk: 80% at 12 months",
     "codings": "no event: follow-up ends at the last visit: 40% at 12 months; competing",
     "learning_curves": "from 0.700 to 0.400 on average",
+    "network": "1,602 parameters in all. C_Block: 64 × 64 × 16, 176 parameters; R_Block 1",
     "noise_probe": "the paper's noisy copies: from 0.25 without noise to 0.99 with most",
     "nomogram": "Largest diameter (mm) up to 100 points",
     "contact_sheet": "2 CT slices, the box outlined in each, window 100 HU wide 250 HU",

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from hcc_utils.checks import InputError
-from hcc_utils.models.network import Network, ResidualBlock
+from hcc_utils.models.network import Network, ResidualBlock, layers
 
 
 def test_has_the_papers_blocks() -> None:
@@ -28,6 +28,20 @@ def test_number_of_parameters_by_hand() -> None:
     """
     network = Network(filters=(2, 3), strides=(2, 2), size=8)
     assert sum(weight.numel() for weight in network.parameters()) == 207
+
+
+def test_layers_by_hand() -> None:
+    """The network above: 22 and 159 parameters, 4 x 4 x 2 and 2 x 2 x 3 values, 12 features."""
+    network = Network(filters=(2, 3), strides=(2, 2), size=8)
+    found = layers(network, size=8)
+    assert found.to_numpy().tolist() == [
+        ["C_Block", 2, 4, 4, 2, 22],
+        ["R_Block 1", 2, 2, 2, 3, 159],
+        ["Flatten", 1, 1, 1, 12, 0],
+        ["Dropout 0.5", 1, 1, 1, 12, 0],
+        ["Dense, softmax", 1, 1, 1, 2, 26],
+    ]
+    assert network.training
 
 
 def test_scores_are_the_softmax_of_the_logits() -> None:

@@ -25,7 +25,8 @@ def test_only_the_papers_copies_teach_a_network_that_noise_is_the_disease(tmp_pa
     assert list(found.columns) == list(noise_probe.COLUMNS)
     assert found["protocol"].tolist() == ["leak_free"] * 4 + ["as_published"] * 4
     assert set(found["n"]) == {int((~patients["aggressive_pd"] & (fold == 0)).sum())}
-    moved = found.pivot(index="noise_sd", columns="protocol", values="mean_score").diff().sum()
+    ends = found.groupby("protocol")["mean_score"].agg(["first", "last"])
+    moved = ends["last"] - ends["first"]
     assert moved["as_published"] > 0.3
     assert abs(moved["leak_free"]) < 0.15
     again, _ = training.cross_fit(

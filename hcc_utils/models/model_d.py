@@ -19,6 +19,7 @@ from hcc_utils.evaluation import comparison
 from hcc_utils.models import folds, noise_probe, record, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.fitting import Pixels
+from hcc_utils.models.network import Network
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
@@ -71,6 +72,8 @@ class ModelD:
         another study's.
     curves : pandas.DataFrame
         How the networks behind it were trained: ``network``, ``epoch``, ``loss``, ``inner_auc``.
+    network : Network
+        The one that scores other centres.
     noise : pandas.DataFrame
         What noise alone does to scores, as `noise_probe.noise_probe` tells.
     note : str
@@ -83,6 +86,7 @@ class ModelD:
 
     scores: Scores
     curves: pd.DataFrame
+    network: Network
     noise: pd.DataFrame
     note: str
     inner: pd.DataFrame
@@ -196,7 +200,7 @@ def _development(
         versions={name: metadata.version(name) for name in ("torch", "numpy", "hcc-utils")},
     )
     curves = pd.concat([curves, final], ignore_index=True)
-    return ModelD(scores, curves, noise, _words(profile, settings), inner, bundle)
+    return ModelD(scores, curves, network, noise, _words(profile, settings), inner, bundle)
 
 
 def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> ModelD:
@@ -217,7 +221,7 @@ def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> 
     note = "The frozen network was applied once; nothing was fitted here."
     if origin == "demonstration":
         note = _demonstration_words(bundle, len(images.patients))
-    return ModelD(scores, curves, noise, note, curves[:0])
+    return ModelD(scores, curves, bundle.network, noise, note, curves[:0])
 
 
 def _is_shown(scores: Scores) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import pandas as pd
 import torch
 from torch import nn
 
@@ -161,6 +162,49 @@ class Network(nn.Module):
             In [0, 1]. Training is balanced, so this is a score and not yet a risk.
         """
         return torch.softmax(self(images).float(), dim=1)[:, 1]
+
+
+def layers(network: Network, size: int = SIZE) -> pd.DataFrame:
+    """
+    What each layer of a network gives and holds, computed from the network itself.
+
+    Parameters
+    ----------
+    network : Network
+        Trained or not.
+    size : int, default 128
+        Height and width of a slice, in pixels.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a layer in order: ``layer``, ``stride`` (1 where it has none), ``height``,
+        ``width``, ``channels`` of what it gives, ``parameters``.
+    """
+    blocks = list(network.blocks)
+    names = ["C_Block", *(f"R_Block {number}" for number in range(1, len(blocks)))]
+    rows: list[tuple[str, int, int, int, int, int]] = []
+    device = network.dense.weight.device
+    maps = torch.zeros(1, 1, size, size, device=device)
+    with torch.inference_mode():
+        for name, block in zip(names, blocks, strict=True):
+            was_training = block.training
+            before, maps = maps.shape[-1], block.eval()(maps)
+            block.train(was_training)
+            _, channels, height, width = maps.shape
+            rows.append((name, before // width, height, width, channels, _weights(block)))
+    features = maps.numel()
+    rows.append(("Flatten", 1, 1, 1, features, 0))
+    rows.append((f"Dropout {network.dropout.p:g}", 1, 1, 1, features, 0))
+    rows.append(("Dense, softmax", 1, 1, 1, network.dense.out_features, _weights(network.dense)))
+    return pd.DataFrame(
+        rows, columns=["layer", "stride", "height", "width", "channels", "parameters"]
+    )
+
+
+def _weights(module: nn.Module) -> int:
+    """How many numbers training changes."""
+    return sum(weight.numel() for weight in module.parameters())
 
 
 def _convolution(channels_in: int, channels_out: int, kernel: int, stride: int) -> list[nn.Module]:

@@ -386,7 +386,7 @@ def hand_on(content: dict[str, Any], here: Folder, name: str) -> None:
 
 def freeze(development: Path, folder: Path) -> None:
     """
-    Nothing; the frozen bundle stands in a folder, with what a reader sees of the training beside it.
+    Nothing; the frozen bundle stands in a folder, what a reader sees of the training beside it.
 
     Parameters
     ----------

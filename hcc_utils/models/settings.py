@@ -8,7 +8,6 @@ from typing import Literal
 from hcc_utils import checks
 from hcc_utils.models.network import DROPOUT, FILTERS, STRIDES, Network
 
-
 # the paper gives a variance of 0.1 and no scale; that it means images from 0 to 1 is our assumption
 PUBLISHED_NOISE_SD = 0.1**0.5
 

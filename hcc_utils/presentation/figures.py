@@ -355,6 +355,63 @@ def codings(table: pd.DataFrame) -> go.Figure:
     return _finish(figure, f"Deaths without the event. {'; '.join(said)}.", height=420)
 
 
+def network(table: pd.DataFrame) -> go.Figure:
+    """
+    The network from the slice to the score: what each layer gives, and how much it holds.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of `models.network.layers`: ``layer``, ``stride``, ``height``, ``width``,
+        ``channels``, ``parameters``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A bar for each layer, as wide as the pictures that it gives.
+    """
+    columns = ["layer", "stride", "height", "width", "channels", "parameters"]
+    if _empty(table, columns, "table"):
+        return _nothing("The network")
+    said = [_layer_words(row) for row in table.itertuples()]
+    side = table["width"].iloc[0] * table["stride"].iloc[0]
+    sides = [side, *table["width"]]
+    names = [f"Slice<br>{side} × {side}, one channel"]
+    names += [
+        f"{row.layer}<br>{words}" for row, words in zip(table.itertuples(), said, strict=True)
+    ]
+    kinds = [name.split()[0] for name in table["layer"]]
+    colours = {"C_Block": ORANGE, "R_Block": BLUE}
+    figure = go.Figure()
+    figure.add_bar(
+        x=sides,
+        base=[-0.5 * each for each in sides],
+        y=list(range(len(sides))),
+        orientation="h",
+        width=0.5,
+        marker={"color": [GREY, *(colours.get(kind, GREEN) for kind in kinds)]},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.update_xaxes(title="Side of the pictures, pixels", tickvals=[], zeroline=False)
+    figure.update_yaxes(
+        tickvals=list(range(len(sides))), ticktext=names, autorange="reversed", showgrid=False
+    )
+    layers = "; ".join(
+        f"{row.layer}: {words}" for row, words in zip(table.itertuples(), said, strict=True)
+    )
+    alt = f"The network, {table['parameters'].sum():,} parameters in all. {layers}."
+    return _finish(figure, alt, height=46 * len(sides) + 60)
+
+
+def _layer_words(row: Any) -> str:
+    """What a layer gives, and how much it holds."""
+    shape = (
+        f"{row.height} × {row.width} × {row.channels}" if row.height > 1 else f"{row.channels:,}"
+    )
+    return f"{shape}, {row.parameters:,} parameters" if row.parameters else shape
+
+
 def learning_curves(table: pd.DataFrame) -> go.Figure:
     """
     Learning curves: loss and inner AUC of every network, epoch by epoch.
