@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -145,6 +148,52 @@ def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert len(later) == 1
     assert torch.equal(weights(again), weights(whole))
     assert curve_again.equals(curve)
+
+
+@contextmanager
+def limited(kind: int, soft: int) -> Iterator[None]:
+    """A block in which the system itself gives this process no more."""
+    before = resource.getrlimit(kind)
+    resource.setrlimit(kind, (soft, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(kind, before)
+
+
+def test_a_full_disk_leaves_the_last_state(tmp_path: Path) -> None:
+    """No file may grow beyond 10 kB, where the state needs more; then it may, and goes on."""
+    pixels, slices, patients = study()
+    given = (pixels, slices, patients)
+    lines: list[str] = []
+
+    def fill_up(line: str) -> None:
+        lines.append(line)
+        if "epoch 2" in line:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(InputError, match=r"final\.partial.* could not be stored.*make room"):
+            training.refit(*given, QUICK, tmp_path, progress=fill_up)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    lines.clear()
+    network, _ = training.refit(*given, QUICK, tmp_path, progress=lines.append)
+    assert "epoch 2 of" in lines[0]
+    whole, _ = training.refit(*given, QUICK, tmp_path / "whole", progress=silent)
+    torch.testing.assert_close(weights(network), weights(whole), rtol=0, atol=0)
+
+
+def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
+    """4096 slices of 128 x 128 in four bytes are 268 MB, their grid twice that: 600 MB are few."""
+    large = replace(QUICK, epochs=1, batch_size=4096, slices_per_epoch=4096)
+    lines: list[str] = []
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    with limited(resource.RLIMIT_AS, used + 600 * 2**20):
+        training.refit(*study(), large, tmp_path, progress=lines.append)
+    assert "memory holds no batch of 4096 slices; trained anew with 2048" in lines[0]
+    assert "epoch 1 of at most 1" in lines[-1]
 
 
 def test_finished_network_is_found_again(tmp_path: Path) -> None:

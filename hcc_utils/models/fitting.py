@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -331,7 +331,7 @@ def fit(
         Where ``<name>.safetensors`` and ``<name>.json`` stand. A training that was interrupted
         goes on after its last whole epoch, to the same weights.
     say : callable
-        Told one line an epoch.
+        Told one line an epoch, and where memory was too small for a batch.
 
     Returns
     -------
@@ -339,7 +339,40 @@ def fit(
         Its weights after the best epoch on the inner split.
     curve : pandas.DataFrame
         One row an epoch: ``network``, ``epoch``, ``loss``, ``inner_loss``, ``inner_auc``.
+
+    Raises
+    ------
+    InputError
+        If a state cannot be stored (the last one stays), or memory holds no batch at all.
     """
+    try:
+        return _fit(cases, job, settings, folder, say)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        smaller = settings.batch_size // 2
+        if smaller < 2:
+            raise checks.InputError(
+                f"network {job.name!r}: memory holds not even {settings.batch_size} slices. "
+                "Close other programs, or train on a machine with more memory."
+            ) from error
+    say(
+        f"network {job.number} of {job.of} ({job.name}): memory holds no batch of "
+        f"{settings.batch_size} slices; trained anew with {smaller}"
+    )
+    return fit(cases, job, replace(settings, batch_size=smaller), folder, say)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory was too small; on a processor torch says so in words alone."""
+    kinds = (MemoryError, torch.OutOfMemoryError)
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+
+
+def _fit(
+    cases: Cases, job: Job, settings: Settings, folder: Path | str, say: Say
+) -> tuple[Network, pd.DataFrame]:
+    """The job's network at one size of batch."""
     shelf = _Shelf(Path(folder) / job.name, fingerprint(cases, job, settings))
     finished = shelf.finished()
     if finished is None:
@@ -577,7 +610,7 @@ class _Shelf:
 
     def keep(self, best: Tensors, curve: list[dict[str, float]], settings: Settings) -> None:
         """Store a finished network; its record comes last, so that it vouches for whole weights."""
-        with results.replacing(self.weights) as temporary:
+        with _stored(self.weights) as temporary:
             safetensors.torch.save_file(best, temporary)
         record: dict[str, Any] = {
             "fingerprint": self.fingerprint,
@@ -605,8 +638,21 @@ class _Shelf:
     def keep_partial(self, tensors: Tensors, curve: list[dict[str, float]]) -> None:
         """Store a state, in the place of the one before."""
         record = {"fingerprint": self.fingerprint, "curve": json.dumps(curve)}
-        with results.replacing(self.on_its_way) as temporary:
+        with _stored(self.on_its_way) as temporary:
             safetensors.torch.save_file(tensors, temporary, record)
+
+
+@contextmanager
+def _stored(path: Path) -> Iterator[Path]:
+    """As `results.replacing`; a full disk is told in words, and what stood there stays."""
+    try:
+        with results.replacing(path) as temporary:
+            yield temporary
+    except (OSError, safetensors.SafetensorError) as error:
+        raise checks.InputError(
+            f"{path} could not be stored: {error}. The last state that was stored is whole; make "
+            "room on the disk and run again, and the training goes on from there."
+        ) from error
 
 
 def _refuse_pixels(pixels_hu: Pixels, n_slices: int) -> None:

@@ -406,9 +406,8 @@ def network(table: pd.DataFrame) -> go.Figure:
 
 def _layer_words(row: Any) -> str:
     """What a layer gives, and how much it holds."""
-    shape = (
-        f"{row.height} × {row.width} × {row.channels}" if row.height > 1 else f"{row.channels:,}"
-    )
+    maps = f"{row.height} × {row.width} × {row.channels}"
+    shape = maps if row.height > 1 else f"{row.channels:,} values"
     return f"{shape}, {row.parameters:,} parameters" if row.parameters else shape
 
 
