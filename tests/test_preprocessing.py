@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import get_args
 
 import numpy as np
@@ -433,3 +434,23 @@ def test_a_strict_study_stops_at_a_patient_without_slices(study_of_four):
         study_slices.study_slices(study, patients, size=6)
     sound = patients[patients["patient_id"] != "P4"]
     assert study_slices.study_slices(study, sound, size=6).problems.empty
+
+
+def test_patients_are_cut_again_in_the_order_of_the_table(study_of_four):
+    """P1's first box is rows 3 to 8 and columns 4 to 9 of image 2; 3 pixels down, rows 6 to 11."""
+    study, patients = study_of_four()
+    table = study_slices.study_slices(study, patients, size=6).table
+    cuts = [slices.Cut(), slices.Cut(down_pixels=3)]
+    found = dict(study_slices.recut(study, patients, table, cuts, margin_pixels=0, size=6))
+    assert list(found) == ["P1", "P2"]
+    assert found["P1"].shape == (2, 2, 6, 6)
+    np.testing.assert_array_equal(found["P1"][1, 0], truth_hu(2)[6:12, 4:10])
+
+
+def test_a_patient_whose_files_are_gone_is_cut_no_more(study_of_four, centre):
+    study, patients = study_of_four()
+    table = study_slices.study_slices(study, patients, size=6).table
+    shutil.rmtree(centre / "a" / "dicom" / "P1")
+    found = dict(study_slices.recut(study, patients, table, [slices.Cut()], size=6))
+    assert found["P1"] is None
+    assert found["P2"].shape == (1, 2, 6, 6)

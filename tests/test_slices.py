@@ -186,3 +186,74 @@ def test_bad_input_is_named(tmp_path, boxes, options, message):
     found = opened(write_series(tmp_path / "P1"))
     with pytest.raises(InputError, match=message):
         slices.lesion_slices(found, boxes, **options)
+
+
+def cut_before(tmp_path, hu=None, at=(5, 10, 6, 11), number=2):
+    """A series, and the row of slices.csv of one box on it."""
+    more = {} if hu is None else {"change": write_image(hu)}
+    found = opened(write_series(tmp_path / "P1", **more))
+    return found, slices.lesion_slices(found, box(number, *at), margin_pixels=2, size=10).table
+
+
+def test_cut_again_the_same_way_slices_are_the_same(tmp_path):
+    found, table = cut_before(tmp_path)
+    (again,) = slices.recut(found, table, [slices.Cut()], margin_pixels=2, size=10)
+    first = slices.lesion_slices(found, box(2, 5, 10, 6, 11), margin_pixels=2, size=10)
+    np.testing.assert_array_equal(again, first.pixels_hu)
+
+
+def test_a_moved_cut_is_the_image_so_many_pixels_away(tmp_path):
+    """Rows 3 to 12 and columns 4 to 13, moved 1 down and 2 to the left: 4 to 13 and 2 to 11."""
+    found, table = cut_before(tmp_path)
+    (moved,) = slices.recut(found, table, [slices.Cut(1, -2)], margin_pixels=2, size=10)
+    np.testing.assert_array_equal(moved[0], truth_hu(2)[4:14, 2:12])
+
+
+def test_a_box_is_not_moved_beyond_the_image(tmp_path):
+    """Rows 5 to 10 can go up by 5, columns 6 to 11 of 20 to the right by 8; the margin is lost."""
+    found, table = cut_before(tmp_path)
+    (moved,) = slices.recut(found, table, [slices.Cut(-10, 10)], margin_pixels=0, size=6)
+    np.testing.assert_array_equal(moved[0], truth_hu(2)[0:6, 14:20])
+
+
+def test_the_nearest_pixel_by_hand(tmp_path):
+    """0 and 100 to 4 pixels: centres at .25, .75, 1.25 and 1.75 lie in pixels 0, 0, 1 and 1."""
+    found, table = cut_before(tmp_path, np.array([[0, 100], [0, 100]]), (0, 1, 0, 1))
+    (cut,) = slices.recut(found, table, [slices.Cut(kernel="nearest")], margin_pixels=0, size=4)
+    assert cut[0].tolist() == [[0, 0, 100, 100]] * 4
+
+
+@pytest.mark.parametrize("size", [7, 32], ids=["smaller", "larger"])
+def test_cubic_resizing_agrees_with_torch(tmp_path, size):
+    """torch 2.13: interpolate(mode="bicubic", antialias=True, align_corners=False)."""
+    torch = pytest.importorskip("torch")
+    hu = np.random.default_rng(1).integers(-200, 1000, (ROWS, COLUMNS))
+    found, table = cut_before(tmp_path, hu, (0, ROWS - 1, 0, COLUMNS - 1))
+    (cut,) = slices.recut(found, table, [slices.Cut(kernel="cubic")], size=size)
+    expected = torch.nn.functional.interpolate(
+        torch.tensor(hu, dtype=torch.float64)[None, None],
+        size=(size, size),
+        mode="bicubic",
+        antialias=True,
+        align_corners=False,
+    )
+    np.testing.assert_allclose(cut[0], expected[0, 0].numpy(), atol=0.5 + 1e-3)
+
+
+def test_noise_has_the_sd_that_was_asked_for(tmp_path):
+    """
+    400 pixels of 60 HU: an SD is known to 1 / sqrt(800) = 3.5 %, here held to three times that.
+
+    The draw is the same at both SDs: twice the noise, each rounded to whole HU.
+    """
+    found, table = cut_before(tmp_path, np.full((20, 20), 60), (0, 19, 0, 19))
+    cuts = [slices.Cut(noise_hu=10), slices.Cut(noise_hu=20)]
+    some, more = slices.recut(found, table, cuts, margin_pixels=0, size=20)[:, 0].astype(float) - 60
+    assert some.std() == pytest.approx(10, rel=0.106)
+    np.testing.assert_allclose(more, 2 * some, atol=1.5)
+
+
+def test_a_slice_that_is_gone_is_named(tmp_path):
+    found, table = cut_before(tmp_path)
+    with pytest.raises(InputError, match=r"P1: the series .* holds no slice 9\.9, to which"):
+        slices.recut(found, table.assign(sop_instance_uid="9.9"), [slices.Cut()])

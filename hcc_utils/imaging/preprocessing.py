@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import pandas as pd
 
@@ -183,12 +183,68 @@ def prepared(
     CohortSlices
         Every patient, with slices or with a problem.
     """
-    if workers is None:
-        workers = 1 if len(work) < _FEW_PATIENTS else 2
     with tempfile.TemporaryFile() as spool:
+        workers = workers or _processes(work)
         done = parallel.in_order(_prepared, work, workers=workers, progress=progress)
         kept = [_without_pixels(one, spool) for one in done]
         return _together(kept, slices.mapped(spool, size))
+
+
+class _Again(NamedTuple):
+    """All that another process needs to cut one patient's slices again."""
+
+    task: Task
+    table: pd.DataFrame
+    cuts: Sequence[slices.Cut]
+
+
+def recut(
+    work: Sequence[Task],
+    table: pd.DataFrame,
+    cuts: Sequence[slices.Cut],
+    *,
+    workers: int | None = None,
+) -> Iterator[tuple[str, Pixels | None]]:
+    """
+    Slices of these patients cut again in several ways, one patient after the other.
+
+    Parameters
+    ----------
+    work : sequence of Task
+        Who; those without a slice in `table` are passed over.
+    table : pandas.DataFrame
+        Rows of slices.csv.
+    cuts : sequence of slices.Cut
+        How.
+    workers : int, optional
+        Processes; by default as `prepared` has it.
+
+    Yields
+    ------
+    tuple of str and numpy.ndarray
+        The patient, and what `slices.recut` gives, in the order of `table`; None where the files
+        cannot be read any more.
+    """
+    own = dict(iter(table.groupby("patient_id", sort=False)))
+    again = [_Again(task, own[task.patient_id], cuts) for task in work if task.patient_id in own]
+    found = parallel.in_order(_recut, again, workers=workers or _processes(again))
+    yield from zip((one.task.patient_id for one in again), found, strict=True)
+
+
+def _recut(again: _Again) -> Pixels | None:
+    """One patient's slices cut again."""
+    task, table = again.task, again.table
+    try:
+        folder = ct.folder(*task.folders, patient_id=task.patient_id)
+        series = folder.open(table["series_instance_uid"].iloc[0])
+        return slices.recut(series, table, again.cuts, size=task.size, **task.margin)
+    except (checks.InputError, OSError):
+        return None
+
+
+def _processes(work: Sequence[object]) -> int:
+    """Two processes, and one for few patients: a process needs seconds to start."""
+    return 1 if len(work) < _FEW_PATIENTS else 2
 
 
 def _without_pixels(one: _Prepared, spool: IO[bytes]) -> _Prepared:

@@ -12,6 +12,7 @@ import pydicom
 from pydicom.config import disable_value_validation
 from scipy import ndimage
 
+from hcc_utils.imaging import slices
 from hcc_utils.imaging.headers import Header, number
 from hcc_utils.imaging.roi import EDGES
 from hcc_utils.imaging.series import Series
@@ -72,7 +73,7 @@ def scan(series: Series, table: pd.DataFrame, motion_mm: float) -> dict[str, Any
     ImagingError
         If a file has changed since the slices were cut.
     """
-    places = _places(series, table)
+    places = slices.places(series, table)
     header = series.slices[places[len(places) // 2]]
     return _settings(header.path) | {
         "patient_id": series.patient_id,
@@ -116,17 +117,6 @@ def noise_hu(hu: npt.NDArray[np.floating]) -> float:
         return float("nan")
     spread = np.sqrt(np.maximum(variance[soft], 0))
     return float(np.bincount(spread.astype(int)).argmax()) + 0.5
-
-
-def _places(series: Series, table: pd.DataFrame) -> list[int]:
-    """The ranks of the lesion's slices along the normal."""
-    # slices.csv keeps file and frame apart, where a series names a slice by both
-    place = {
-        (header.sop_instance_uid.partition("#")[0], header.frame_number): number
-        for number, header in enumerate(series.slices)
-    }
-    keys = zip(table["sop_instance_uid"], table["frame_number"], strict=True)
-    return [place[key] for key in keys]
 
 
 def _at_edge(boxes: pd.DataFrame, header: Header) -> pd.Series:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -43,6 +43,15 @@ class LesionSlices:
 
     table: pd.DataFrame
     pixels_hu: Pixels
+
+
+class Cut(NamedTuple):
+    """How slices are cut otherwise: moved in the CT's own pixels, resized otherwise, noisier."""
+
+    down_pixels: int = 0
+    right_pixels: int = 0
+    kernel: str = "linear"
+    noise_hu: float = 0.0
 
 
 def lesion_slices(
@@ -121,6 +130,87 @@ def lesion_slices(
         pixels[number] = _whole(_resized(_crop(hu, box, margin), size))
     _require_inside_body(series, boxes.assign(tissue=tissue))
     return LesionSlices(pd.DataFrame(rows, columns=list(COLUMNS)), pixels)
+
+
+def recut(
+    series: Series,
+    table: pd.DataFrame,
+    cuts: Sequence[Cut],
+    *,
+    margin_pixels: int = 5,
+    margin_mm: float | None = None,
+    size: int = 128,
+) -> Pixels:
+    """
+    Slices that were cut before, cut again in several ways, each image read once.
+
+    Parameters
+    ----------
+    series : Series
+        From which they were cut.
+    table : pandas.DataFrame
+        Their rows of slices.csv, one patient's.
+    cuts : sequence of Cut
+        How; ``Cut()`` is as `lesion_slices` cuts. A box is not moved beyond the image's edge.
+        "nearest" takes the pixel in which a centre lies, "cubic" is Keys' kernel (a = -1/2),
+        widened like the linear one. The noise is white and normal, on the CT's own pixels, and
+        for one slice the same draw at every SD.
+    margin_pixels, margin_mm, size
+        As `lesion_slices` took them.
+
+    Returns
+    -------
+    numpy.ndarray of int16, shape (n_cuts, n_slices, size, size)
+        Hounsfield units.
+
+    Raises
+    ------
+    InputError
+        If a slice cannot be read any more.
+    """
+    pixels = np.empty((len(cuts), len(table), size, size), np.int16)
+    boxes = zip(places(series, table), table.to_dict("records"), strict=True)
+    for number, (place, box) in enumerate(boxes):
+        header = series.slices[place]
+        hu = series.hu(header.sop_instance_uid)
+        margin = _margin(header, margin_pixels, margin_mm)
+        for which, cut in enumerate(cuts):
+            crop = _crop(hu, _moved(box, cut, hu.shape), margin)
+            noise = np.random.default_rng(number).standard_normal(crop.shape, np.float32)
+            crop = crop + np.float32(cut.noise_hu) * noise
+            pixels[which, number] = _whole(_resized(crop, size, cut.kernel))
+    return pixels
+
+
+def places(series: Series, table: pd.DataFrame) -> list[int]:
+    """
+    The ranks of a table's slices along the normal.
+
+    Parameters
+    ----------
+    series : Series
+        From which they were cut.
+    table : pandas.DataFrame
+        Rows of slices.csv.
+
+    Returns
+    -------
+    list of int
+        One a row.
+
+    Raises
+    ------
+    ImagingError
+        If the series holds no such slice.
+    """
+    # slices.csv keeps file and frame apart, where a series names a slice by both
+    place = {
+        (header.sop_instance_uid.partition("#")[0], header.frame_number): number
+        for number, header in enumerate(series.slices)
+    }
+    keys = list(zip(table["sop_instance_uid"], table["frame_number"], strict=True))
+    series.require(uid for uid, frame in keys if (uid, frame) not in place)
+    return [place[key] for key in keys]
 
 
 def mapped(file: IO[bytes], size: int) -> Pixels:
@@ -257,15 +347,27 @@ def _crop(
     ]
 
 
-def _resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+def _moved(box: dict[str, Any], cut: Cut, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The box as far away as the cut says, and still within the image."""
+    moved = dict(box)
+    for side, by, length in zip(("row", "column"), cut[:2], shape, strict=True):
+        low, high = f"{side}_min", f"{side}_max"
+        within = min(max(by, -box[low]), length - 1 - box[high])
+        moved |= {low: box[low] + within, high: box[high] + within}
+    return moved
+
+
+def _resized(
+    crop: npt.NDArray[np.float32], size: int, kernel: str = "linear"
+) -> npt.NDArray[np.float32]:
     """The crop with `size` rows and columns."""
-    return _rows_resized(_rows_resized(crop, size).T, size).T
+    return _rows_resized(_rows_resized(crop, size, kernel).T, size, kernel).T
 
 
-def _rows_resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.float32]:
+def _rows_resized(crop: npt.NDArray[np.float32], size: int, kernel: str) -> npt.NDArray[np.float32]:
     """The crop with `size` rows: weighted sums of the few that each one touches."""
     # not a matrix product: its threads would fight with those of the other processes
-    touched, weights = _taps(len(crop), size)
+    touched, weights = _taps(len(crop), size, kernel)
     resized = np.zeros((size, crop.shape[1]), np.float32)
     for row, weight in zip(touched.T, weights.T, strict=True):
         resized += weight[:, None] * crop[row]
@@ -273,16 +375,37 @@ def _rows_resized(crop: npt.NDArray[np.float32], size: int) -> npt.NDArray[np.fl
 
 
 @lru_cache(maxsize=512)
-def _taps(length: int, size: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
-    """Which of `length` pixels each of `size` touches, and their weights: a tent a step wide."""
+def _taps(
+    length: int, size: int, kernel: str
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.float32]]:
+    """Which of `length` pixels each of `size` touches, and their weights."""
     step = length / size
-    reach = max(step, 1.0)
     centres = (np.arange(size)[:, None] + 0.5) * step
+    if kernel == "nearest":
+        return np.floor(centres).astype(np.intp), np.ones((size, 1), np.float32)
+    half, weight_at = _KERNELS[kernel]
+    unit = max(step, 1.0)  # of distance: where pixels are lost, the kernel is as wide as a step
+    reach = half * unit
     touched = np.floor(centres - reach) + np.arange(int(np.ceil(2 * reach)) + 1)
-    tent = np.maximum(1 - np.abs(touched + 0.5 - centres) / reach, 0)
-    tent[(touched < 0) | (touched >= length)] = 0
-    weights = (tent / tent.sum(axis=1, keepdims=True)).astype(np.float32)
+    weight = weight_at(np.abs(touched + 0.5 - centres) / unit)
+    weight[(touched < 0) | (touched >= length)] = 0
+    weights = (weight / weight.sum(axis=1, keepdims=True)).astype(np.float32)
     return touched.clip(0, length - 1).astype(np.intp), weights
+
+
+def _tent(distance: checks.Floats) -> checks.Floats:
+    """The linear kernel: 1 at the centre, 0 from a distance of 1."""
+    return np.maximum(1 - distance, 0)
+
+
+def _keys(distance: checks.Floats) -> checks.Floats:
+    """Keys' cubic kernel with a = -1/2: 1 at the centre, below 0 from 1 to 2, then 0."""
+    near = (1.5 * distance - 2.5) * distance**2 + 1
+    far = ((-0.5 * distance + 2.5) * distance - 4) * distance + 2
+    return np.where(distance < 1, near, np.where(distance < 2, far, 0))
+
+
+_KERNELS = {"linear": (1, _tent), "cubic": (2, _keys)}
 
 
 def _whole(hu: npt.NDArray[np.float32]) -> Pixels:

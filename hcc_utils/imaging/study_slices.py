@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,7 @@ def study_slices(
     """
     checks.columns(patients, ["patient_id", "centre"], name="patients")
     asked = {"margin_pixels": margin_pixels, "margin_mm": margin_mm, "size": size}
-    work = [
-        task
-        for name, rows in _with_ct(patients).groupby("centre", sort=False)
-        for task in _of_hospital(study, str(name), list(rows["patient_id"]), asked)
-    ]
+    work = _work(study, _with_ct(patients), asked)
     found = preprocessing.prepared(work, size, progress=_tell)
     if study.strict and len(found.problems):
         raise checks.Problems(
@@ -60,6 +57,42 @@ def study_slices(
             for row in found.problems.itertuples(index=False)
         )
     return found
+
+
+def recut(
+    study: Manifest,
+    patients: pd.DataFrame,
+    table: pd.DataFrame,
+    cuts: Sequence[slices.Cut],
+    **made: Any,
+) -> Iterator[tuple[str, slices.Pixels | None]]:
+    """
+    Slices of these patients cut again from their hospital's folders, in several ways.
+
+    Parameters
+    ----------
+    study : Manifest
+        Names each hospital's DICOM folder.
+    patients : pandas.DataFrame
+        One row a patient: ``patient_id``, ``centre``.
+    table : pandas.DataFrame
+        Their rows of ``slices.csv``.
+    cuts : sequence of slices.Cut
+        How.
+    **made
+        How the slices of `table` were made: what preprocessing.json holds.
+
+    Returns
+    -------
+    iterator
+        As `preprocessing.recut` yields it: pixels live one patient at a time.
+
+    Raises
+    ------
+    InputError
+        If a hospital names no DICOM folder or no ROI.
+    """
+    return preprocessing.recut(_work(study, patients, made), table, cuts)
 
 
 def flow(patients: pd.DataFrame, problems: pd.DataFrame) -> pd.DataFrame:
@@ -179,6 +212,17 @@ def _title(row: dict[str, Any]) -> str:
         (row[f"{side}_max"] - row[f"{side}_min"] + 1) * row["pixel_spacing_mm"] for side in _ENDS
     )
     return f"{row['patient_id']}<br>z {row['slice_z_mm']:.1f} mm, {width:.0f} x {height:.0f} mm"
+
+
+def _work(
+    study: Manifest, patients: pd.DataFrame, asked: dict[str, Any]
+) -> list[preprocessing.Task]:
+    """The patients as work, hospital by hospital."""
+    return [
+        task
+        for name, rows in patients.groupby("centre", sort=False)
+        for task in _of_hospital(study, str(name), list(rows["patient_id"]), asked)
+    ]
 
 
 def _of_hospital(
