@@ -176,8 +176,9 @@ def recut(
         margin = _margin(header, margin_pixels, margin_mm)
         for which, cut in enumerate(cuts):
             crop = _crop(hu, _moved(box, cut, hu.shape), margin)
-            noise = np.random.default_rng(number).standard_normal(crop.shape, np.float32)
-            crop = crop + np.float32(cut.noise_hu) * noise
+            if cut.noise_hu:
+                noise = np.random.default_rng(number).standard_normal(crop.shape, np.float32)
+                crop = crop + np.float32(cut.noise_hu) * noise
             pixels[which, number] = _whole(_resized(crop, size, cut.kernel))
     return pixels
 
