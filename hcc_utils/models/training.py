@@ -22,7 +22,7 @@ from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study.progress import say
 from hcc_utils.study.scores import Scores
 
-__all__ = ["PROFILES", "Settings", "cross_fit", "nested", "refit", "scores"]
+__all__ = ["PROFILES", "Settings", "cross_fit", "fold_networks", "nested", "refit", "scores"]
 
 
 @dataclass(frozen=True)
@@ -118,6 +118,43 @@ def cross_fit(
     jobs = [*_jobs("fold", everyone, _checked(fold, cases)), _final(cases)]
     *outcomes, _ = _Bench(cases, settings, Path(folder), progress).outcomes(jobs)
     return _gathered(cases, everyone, fold, outcomes), _curves(outcomes)
+
+
+def fold_networks(
+    cases: Cases, fold: Rows, settings: Settings, folder: Path | str
+) -> list[Network]:
+    """
+    The networks that gave the out-of-fold scores, from disk.
+
+    Parameters
+    ----------
+    cases : Cases
+        All patients of development.
+    fold : numpy.ndarray of int, shape (n_patients,)
+        As `cross_fit` was given it.
+    settings : Settings
+        As `cross_fit` was given them.
+    folder : pathlib.Path or str
+        Where it has left the networks.
+
+    Returns
+    -------
+    list of Network
+        Each has learnt from the patients outside its fold.
+
+    Raises
+    ------
+    InputError
+        If one is not there, or was trained on other patients, slices or settings.
+    """
+    jobs = list(_jobs("fold", np.arange(len(fold)), _checked(fold, cases)))
+    gone = [job.name for job in jobs if not fitting.is_finished(cases, job, settings, folder)]
+    if gone:
+        raise checks.InputError(
+            f"{folder} must hold the networks of these patients, slices and settings; "
+            f"{', '.join(gone)} is missing or another training's. Run training.cross_fit first."
+        )
+    return [fitting.fit(cases, job, settings, folder, say)[0] for job in jobs]
 
 
 def nested(

@@ -1,0 +1,188 @@
+"""Patients, each with a network that has never seen the patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hcc_utils import checks
+from hcc_utils.models import fitting, training
+from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.fitting import Cases, Pixels, Rows
+from hcc_utils.models.network import Network
+from hcc_utils.models.settings import Settings
+
+
+@dataclass(frozen=True, eq=False)
+class Scorers:
+    """
+    Patients, and which network scores whom.
+
+    Parameters
+    ----------
+    cases : Cases
+        Patients and slices.
+    networks : sequence of Network
+        One, or one for each fold.
+    network_of_patient : numpy.ndarray of int, shape (n_patients,)
+        Its place among the networks.
+    settings : Settings
+        With which all of them were trained.
+    """
+
+    cases: Cases
+    networks: Sequence[Network]
+    network_of_patient: Rows
+    settings: Settings
+
+    @classmethod
+    def of_folds(
+        cls, cases: Cases, fold: npt.ArrayLike, settings: Settings, folder: Path | str
+    ) -> Scorers:
+        """
+        Development's patients, each with the network of the other folds.
+
+        Parameters
+        ----------
+        cases : Cases
+            All of development.
+        fold : array_like of int, shape (n_patients,)
+            As `training.cross_fit` was given it.
+        settings : Settings
+            As `training.cross_fit` was given them.
+        folder : pathlib.Path or str
+            Where it has left the networks.
+
+        Returns
+        -------
+        Scorers
+            Ready to score.
+
+        Raises
+        ------
+        InputError
+            If a network was not trained, or not on exactly these patients without that fold.
+        """
+        folds = np.asarray(fold, dtype=np.int64)
+        networks = training.fold_networks(cases, folds, settings, folder)
+        return cls(cases, networks, folds, settings)
+
+    @classmethod
+    def frozen(cls, cases: Cases, bundle: Bundle) -> Scorers:
+        """
+        A validation centre's patients with the frozen network.
+
+        Parameters
+        ----------
+        cases : Cases
+            Of the centre.
+        bundle : Bundle
+            With the network.
+
+        Returns
+        -------
+        Scorers
+            Ready to score.
+
+        Raises
+        ------
+        InputError
+            If the network has learnt from a patient's centre.
+        """
+        bundle.require_new_centres(cases.patients)
+        alone = np.zeros(len(cases.patients), dtype=np.int64)
+        return cls(cases, [bundle.network], alone, bundle.settings)
+
+    def slice_scores(self, settings: Settings | None = None) -> checks.Floats:
+        """
+        The score of every slice.
+
+        Parameters
+        ----------
+        settings : Settings, optional
+            With another window than in training.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_slices,)
+            In [0, 1]; higher is worse.
+        """
+        window = settings or self.settings
+        return self._by_own_network(lambda own, hu: fitting.slice_scores(own, hu, window))
+
+    def scores_of(self, row: int, pixels_hu: Pixels) -> checks.Floats:
+        """
+        The scores of other slices of one patient.
+
+        Parameters
+        ----------
+        row : int
+            The patient's.
+        pixels_hu : numpy.ndarray of int16, shape (n_slices, size, size)
+            Intensities in Hounsfield units.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_slices,)
+            By the network that scores this patient.
+        """
+        network = self.networks[self.network_of_patient[row]]
+        return fitting.slice_scores(network, pixels_hu, self.settings)
+
+    def means(self, of_slices: checks.Floats) -> checks.Floats:
+        """
+        Each patient's mean.
+
+        Parameters
+        ----------
+        of_slices : numpy.ndarray of float, shape (n_slices,) or (n_slices, n_columns)
+            A number, or a row of them, for every slice.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_patients,) or (n_patients, n_columns)
+            Over the patient's slices.
+        """
+        patient = self.cases.patient_of_slice
+        total = np.zeros((len(self.cases.patients), *of_slices.shape[1:]))
+        np.add.at(total, patient, of_slices)
+        count = np.bincount(patient, minlength=len(total))
+        mean: checks.Floats = (total.T / count).T
+        return mean
+
+    def features(self) -> checks.Floats:
+        """
+        What the dense layer of each patient's network is given, the mean of the slices.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_patients, n_features)
+            Features of different networks have nothing to do with each other.
+        """
+        return self.means(self._by_own_network(self._features))
+
+    def _by_own_network(self, of: Callable[[Network, Pixels], checks.Floats]) -> checks.Floats:
+        """What each slice's network makes of it, in the order of slices."""
+        numbers = range(len(self.networks))
+        rows = [np.flatnonzero(self.network_of_patient == number) for number in numbers]
+        slices = [self.cases.slices_of(own) for own in rows]
+        made = [
+            of(network, self.cases.pixels_hu[own])
+            for network, own in zip(self.networks, slices, strict=True)
+        ]
+        back = np.argsort(np.concatenate(slices))
+        of_slices: checks.Floats = np.concatenate(made)[back]
+        return of_slices
+
+    def _features(self, network: Network, pixels_hu: Pixels) -> checks.Floats:
+        """What a network's dense layer is given for each slice."""
+        given: list[torch.Tensor] = []
+        watch = network.dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        fitting.slice_scores(network, pixels_hu, self.settings)
+        watch.remove()
+        return np.concatenate([part.double().cpu().numpy() for part in given])
