@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -47,11 +48,13 @@ def test_a_patient_s_own_network_scores_other_slices_of_the_patient(crossed):
         np.testing.assert_allclose(again, of_slices[own], atol=1e-6)
 
 
-def test_networks_of_other_folds_are_refused(crossed):
-    """The same networks with the folds' numbers exchanged have seen whom they would score."""
+def test_networks_of_other_folds_are_not_taken(crossed, tmp_path):
+    """With the folds' numbers exchanged, the networks on disk have seen whom they would score."""
     cases, fold, settings, folder, _ = crossed
-    with pytest.raises(InputError, match="fold0, fold1 is missing or another training's"):
-        Scorers.of_folds(cases, 1 - fold, settings, folder)
+    shutil.copytree(folder, tmp_path / "networks")
+    scorers = Scorers.of_folds(cases, 1 - fold, settings, tmp_path / "networks")
+    fresh = Scorers.of_folds(cases, 1 - fold, settings, tmp_path / "empty")
+    np.testing.assert_array_equal(scorers.slice_scores(), fresh.slice_scores())
 
 
 def test_features_are_what_the_dense_layer_turns_into_scores(crossed):

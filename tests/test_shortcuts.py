@@ -155,10 +155,15 @@ def test_a_score_that_is_the_hospital_looks_good_pooled_alone():
 
 def test_a_single_centre_has_no_pairs_of_two():
     found = shortcuts.within_centres([True, False], [1, 0], ["a", "a"], seed=1)
-    assert found.set_index("pairs").loc["other_centre", ["n_pairs", "auc"]].isna().tolist() == [
-        False,
-        True,
-    ]
+    other = found.set_index("pairs").loc["other_centre"]
+    assert other["n_pairs"] == 0
+    assert np.isnan(other["auc"])
+
+
+def test_a_centre_without_events_has_no_pairs_at_all():
+    found = shortcuts.within_centres([False, False], [1, 0], ["a", "a"], seed=1)
+    assert found["n_pairs"].eq(0).all()
+    assert found[["auc", "low", "high"]].isna().all(axis=None)
 
 
 def patients(n: int = 240) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pandas as pd
 import pytest
 
 from hcc_utils.evaluation import agreement
-from hcc_utils.models import clinical, combined, protocol
+from hcc_utils.models import clinical, combined, protocol, robustness, shortcuts
 from hcc_utils.presentation import words
 from hcc_utils.study import cohort, results
 
@@ -512,3 +513,60 @@ def test_a_problem_is_shown_without_the_machine_s_folders():
     shown = words.problems(table)
     assert "boxes.csv has no row for p1. Add one / more to a/b.csv." in shown
     assert "/home" not in shown
+
+
+def test_what_is_told_of_hospital_and_scanner_is_said():
+    """Two hospitals of ten, told without fail; the kernel was everybody's."""
+    settings = pd.DataFrame({"centre": np.repeat(["a", "b"], 10), "kernel": "B30"})
+    table = shortcuts.told({"score": np.repeat([0, 1], 10)}, settings, np.zeros(20), seed=1)
+    hospital, kernel = words.told(table).reset_index().to_dict("records")
+    assert hospital["setting"] == "hospital"
+    assert hospital["patients"] == "10 of 20"
+    assert hospital["AUC (95 % interval)"] == "1.000 (1.000 to 1.000)"
+    assert hospital["p"] == "0.005"
+    assert kernel == {
+        "setting": "reconstruction kernel", "level": "", "from": "", "patients": "20",
+        "AUC (95 % interval)": "not estimable", "by chance": "", "p": "",
+        "note": "all alike: nothing to tell",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("centre", "said"),
+    [
+        pytest.param(["a"] * 40 + ["b"] * 40, r"\*\*part of the pooled AUC only", id="shortcut"),
+        pytest.param(["a", "b"] * 40, "these patients do not show", id="none"),
+        pytest.param(["a"] * 80, "cannot be compared here", id="one hospital"),
+    ],
+)
+def test_what_pooling_hides_is_said(centre, said):
+    """Of 40 with score 1, 30 have the event; of 40 with score 0, 10."""
+    event = np.r_[np.arange(40) < 30, np.arange(40) < 10]
+    table = shortcuts.within_centres(event, np.repeat([1, 0], 40), centre, seed=1)
+    assert re.search(said, words.within_centres(table))
+
+
+def test_a_score_that_is_only_size_is_called_so():
+    diameter = np.arange(10, 70)
+    event = np.random.default_rng(1).random(60) < diameter / 80
+    table = shortcuts.size(event, diameter / 100, diameter, seed=1)
+    assert words.size_verdict(table).startswith("**The score is only size**")
+    shown = words.size(table)["estimate (95 % interval)"]
+    assert shown["Spearman's correlation of score and diameter"] == "1.000 (1.000 to 1.000)"
+    assert len(shown) == 7
+
+
+def test_how_far_scores_move_is_said():
+    columns = ["perturbation", "amount", "n", "mean_change", "p95_change", "icc", "low", "high",
+               "reliability", "auc_before", "auc_after"]  # fmt: skip
+    row = ("roi_shift_pixels", "5", 36, 0.059, 0.202, 0.653, 0.518, 0.777, "moderate", 0.55, np.nan)
+    table = words.robustness(pd.DataFrame([row], columns=columns))
+    assert table.loc[("box moved (pixels of the CT)", "5")].tolist() == [
+        "36", "0.059", "0.202", "0.653 (0.518 to 0.777)", "moderate", "0.550", ""
+    ]  # fmt: skip
+
+
+def test_every_change_of_the_slices_has_its_words():
+    changed = {what for (what, _), _ in robustness._RECUT}
+    others = {"window_centre_percent", "window_width_percent", "slices_fewer"}
+    assert set(words.PERTURBATIONS) == changed | others

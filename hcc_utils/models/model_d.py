@@ -26,7 +26,7 @@ from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import COLUMNS, Scores
 
-_NETWORKS = "networks"  # every trained network stays here, so that an interrupted run goes on
+NETWORKS = "networks"  # every trained network stays here, so that an interrupted run goes on
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ def at_centre(
     if bundle:
         return _frozen(images, Path(bundle), made, origin(here, bundle=bundle))
     checks.one_of("profile", profile, PROFILES)
-    return _development(study, images, here.path / _NETWORKS, made, profile)
+    return _development(study, images, here.path / NETWORKS, made, profile)
 
 
 def _development(

@@ -61,12 +61,7 @@ class Scorers:
         Returns
         -------
         Scorers
-            Ready to score.
-
-        Raises
-        ------
-        InputError
-            If a network was not trained, or not on exactly these patients without that fold.
+            A network of other patients, slices, folds or settings is not taken, but trained anew.
         """
         folds = np.asarray(fold, dtype=np.int64)
         networks = training.fold_networks(cases, folds, settings, folder)

@@ -48,6 +48,8 @@ class _Pairs:
 
     def drawn(self, seed: int) -> checks.Floats:
         """The share in bootstrap samples of the patients, with and without it apart."""
+        if not self.counted.any():
+            return np.full(_DRAWS, np.nan)
         rng = np.random.default_rng(seed)
         rows, columns = (
             rng.multinomial(n, np.full(n, 1 / n), _DRAWS).astype(float) for n in self.right.shape
@@ -152,9 +154,9 @@ def within_centres(
     Raises
     ------
     InputError
-        If lengths differ, a score is missing or only one class is present.
+        If lengths differ or a score is missing.
     """
-    event, score = checks.outcomes("event", event, both=True), checks.numbers("score", score)
+    event, score = checks.outcomes("event", event), checks.numbers("score", score)
     where = np.asarray(centre).astype(str)
     checks.same_length(event=event, score=score, centre=where)
     right = _ranked(score[event], score[~event])

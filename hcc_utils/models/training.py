@@ -121,10 +121,10 @@ def cross_fit(
 
 
 def fold_networks(
-    cases: Cases, fold: Rows, settings: Settings, folder: Path | str
+    cases: Cases, fold: Rows, settings: Settings, folder: Path | str, *, progress: Say = say
 ) -> list[Network]:
     """
-    The networks that gave the out-of-fold scores, from disk.
+    The networks that give the out-of-fold scores, from disk where `cross_fit` has left them.
 
     Parameters
     ----------
@@ -135,26 +135,17 @@ def fold_networks(
     settings : Settings
         As `cross_fit` was given them.
     folder : pathlib.Path or str
-        Where it has left the networks.
+        Where networks are kept.
+    progress : callable
+        Told one line an epoch, where a network must be trained after all.
 
     Returns
     -------
     list of Network
-        Each has learnt from the patients outside its fold.
-
-    Raises
-    ------
-    InputError
-        If one is not there, or was trained on other patients, slices or settings.
+        One a fold; it has learnt from all patients but the fold's.
     """
-    jobs = list(_jobs("fold", np.arange(len(fold)), _checked(fold, cases)))
-    gone = [job.name for job in jobs if not fitting.is_finished(cases, job, settings, folder)]
-    if gone:
-        raise checks.InputError(
-            f"{folder} must hold the networks of these patients, slices and settings; "
-            f"{', '.join(gone)} is missing or another training's. Run training.cross_fit first."
-        )
-    return [fitting.fit(cases, job, settings, folder, say)[0] for job in jobs]
+    jobs = _jobs("fold", np.arange(len(fold)), _checked(fold, cases))
+    return [fitting.fit(cases, job, settings, folder, progress)[0] for job in jobs]
 
 
 def nested(

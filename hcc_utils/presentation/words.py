@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from hcc_utils import checks
+from hcc_utils.models import shortcuts
 from hcc_utils.study.vocabulary import MODELS, VARIABLES, label
 
 METRICS: dict[str, str] = {
@@ -51,6 +52,45 @@ STATISTICS: dict[str, str] = {
     "kappa": "kappa",
     "weighted_kappa": "kappa, quadratic weights",
     "fleiss_kappa": "Fleiss' kappa",
+}
+
+
+TOLD: dict[str, str] = {
+    "centre": "hospital",
+    "kvp": "tube voltage (kVp)",
+    "slice_thickness_mm": "slice thickness (mm)",
+    "kernel": "reconstruction kernel",
+    "one_level": "all alike: nothing to tell",
+    "few_patients": "no level has 10 patients with and 10 without it",
+    "same_as_centre": "the same question as the hospital",
+}
+
+
+SIZE: dict[str, str] = {
+    "spearman": "Spearman's correlation of score and diameter",
+    "auc_score": "AUC of the score",
+    "auc_diameter": "AUC of the diameter alone",
+    "auc_score_third_1": "AUC of the score, smallest third of lesions",
+    "auc_score_third_2": "AUC of the score, middle third",
+    "auc_score_third_3": "AUC of the score, largest third",
+    "added": "Chi-square that the score adds to diameter",
+}
+
+
+SIZE_VERDICTS: dict[str, str] = {
+    "adds_to_size": "The score tells more than size: it adds to log diameter and its square",
+    "only_size": "**The score is only size**: it follows the diameter and adds nothing to it",
+    "nothing_shown": "Neither is shown: that the score is only size, or that it adds to size",
+}
+
+
+PERTURBATIONS: dict[str, str] = {
+    "roi_shift_pixels": "box moved (pixels of the CT)",
+    "resize_kernel": "resized by another kernel (linear before)",
+    "noise_hu": "noise added (SD, HU)",
+    "window_centre_percent": "window's centre lower and higher (%)",
+    "window_width_percent": "window narrower and wider (%)",
+    "slices_fewer": "first or last slice left out",
 }
 
 
@@ -801,6 +841,159 @@ OPTIMISM: dict[str, str] = {
     "brier": "Brier score",
     "scaled_brier": "Scaled Brier score",
 }
+
+
+def told(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What score and features tell of hospital and scanner, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.shortcuts.told` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by setting and level.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "from": table["source"].fillna("").tolist(),
+        "patients": [_of(row.with_level, row.n) for row in rows],
+        "AUC (95 % interval)": [interval(row.auc, row.low, row.high) for row in rows],
+        "by chance": [_span(row.chance_low, row.chance_high) for row in rows],
+        "p": table["p_value"].map(p_value).tolist(),
+        "note": table["note"].replace(TOLD).tolist(),
+    }
+    index = [table["setting"].replace(TOLD), table["level"].fillna("")]
+    return _Whole(pd.DataFrame(text, index=pd.MultiIndex.from_arrays(index)))
+
+
+def within_centres(table: pd.DataFrame) -> str:
+    """
+    Whether a score looks better pooled than within hospitals.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.shortcuts.within_centres` gives it.
+
+    Returns
+    -------
+    str
+        A sentence; another one where all patients are of one hospital or one class.
+    """
+    row = {one.pairs: one for one in table.itertuples()}
+    if not (row["same_centre"].n_pairs and row["other_centre"].n_pairs):
+        return "Pairs within and between hospitals cannot be compared here: there is one kind only."
+    all_, same, gain = (
+        interval(one.auc, one.low, one.high)
+        for one in (row["all"], row["same_centre"], row["all_less_same_centre"])
+    )
+    return (
+        f"Over all pairs of a patient with and one without the event the AUC is {all_}; over the "
+        f"{row['same_centre'].n_pairs} pairs of one hospital it is {same}. Pooling adds {gain}: "
+        f"{_pooling(row['all_less_same_centre'].low)}"
+    )
+
+
+def _pooling(low: float) -> str:
+    """What the gain's lower limit says."""
+    if low > 0:
+        return "**part of the pooled AUC only tells hospitals apart.**"
+    return (
+        "these patients do not show that the pooled AUC owes anything to telling hospitals apart."
+    )
+
+
+def size(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    A score against the lesion's size, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.shortcuts.size` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by what is compared.
+    """
+    text = {
+        "patients": table["n"].astype(str).tolist(),
+        "estimate (95 % interval)": [
+            interval(row.estimate, row.low, row.high) for row in table.itertuples()
+        ],
+        "p": table["p_value"].map(p_value).tolist(),
+    }
+    return _Whole(pd.DataFrame(text, index=pd.Index(table["figure"].map(SIZE), name="")))
+
+
+def size_verdict(table: pd.DataFrame) -> str:
+    """
+    Whether the score is only size, and by which rule.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.shortcuts.size` gives it.
+
+    Returns
+    -------
+    str
+        A sentence.
+    """
+    p = p_value(table["p_value"].iloc[-1]) or "not estimable"
+    return (
+        f"{SIZE_VERDICTS[shortcuts.size_verdict(table)]} (p {p}). The rule: it adds where p, "
+        f"one-sided and by permutation, is below 0.05; else it is only size where the whole "
+        f"interval of the correlation is above {shortcuts.LIKE_SIZE}."
+    )
+
+
+def robustness(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How far scores move under each change of the slices, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.robustness.robustness` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by change and amount.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "patients": table["n"].astype(str).tolist(),
+        "mean change of the score": [_number(row.mean_change) for row in rows],
+        "95th percentile": [_number(row.p95_change) for row in rows],
+        "ICC (95 % interval)": [interval(row.icc, row.low, row.high) for row in rows],
+        "agreement": table["reliability"].tolist(),
+        "AUC before": [_number(row.auc_before) for row in rows],
+        "after": [_number(row.auc_after) for row in rows],
+    }
+    index = [table["perturbation"].map(PERTURBATIONS), table["amount"]]
+    return _Whole(pd.DataFrame(text, index=pd.MultiIndex.from_arrays(index)))
+
+
+def _number(value: float) -> str:
+    """With three digits, or nothing."""
+    return "" if pd.isna(value) else f"{value:.3f}"
+
+
+def _of(some: float, n: int) -> str:
+    """How many of how many; all, where nobody was told apart."""
+    return str(n) if pd.isna(some) else f"{some:.0f} of {n}"
+
+
+def _span(low: float, high: float) -> str:
+    """From where to where, or nothing."""
+    return "" if pd.isna(low) else f"{low:.3f} to {high:.3f}"
 
 
 def optimism(table: pd.DataFrame) -> pd.DataFrame:

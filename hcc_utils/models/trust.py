@@ -1,0 +1,109 @@
+"""What may be believed of Model D at a centre: its shortcuts, and how firm its scores are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils.imaging import study_slices
+from hcc_utils.models import model_d, robustness, shortcuts
+from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.fitting import Cases, Pixels
+from hcc_utils.models.model_d import Images, ModelD
+from hcc_utils.models.scorers import Scorers
+from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.results import Folder
+
+MOST_RECUT = 60  # patients whose slices are cut again
+
+
+@dataclass(frozen=True)
+class Trust:
+    """
+    Tables of Model D's shortcuts and robustness; none knows a patient.
+
+    Parameters
+    ----------
+    told : pandas.DataFrame
+        As `shortcuts.told` gives it.
+    centres : pandas.DataFrame
+        As `shortcuts.within_centres` gives it.
+    size : pandas.DataFrame
+        As `shortcuts.size` gives it.
+    robustness : pandas.DataFrame
+        As `robustness.robustness` gives it.
+    """
+
+    told: pd.DataFrame
+    centres: pd.DataFrame
+    size: pd.DataFrame
+    robustness: pd.DataFrame
+
+
+def trust(
+    study: Manifest, images: Images, found: ModelD, *, here: Folder, bundle: str
+) -> Trust | None:
+    """
+    Shortcuts and robustness of the scores of a centre's patients.
+
+    Parameters
+    ----------
+    study : Manifest
+        Its seed decides every draw; its DICOM folders are read again.
+    images : Images
+        The centre's patients and slices.
+    found : ModelD
+        Their scores.
+    here : Folder
+        The centre's results: how it scans, and in development the networks.
+    bundle : str
+        The frozen bundle's folder; empty in development.
+
+    Returns
+    -------
+    Trust or None
+        None of a demonstration, of which nothing may be judged. In development each patient is
+        seen by the network of the other folds, at a validation centre by the frozen one.
+    """
+    if model_d.origin(here, bundle=bundle) == "demonstration":
+        return None
+    cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
+    own = found.scores.table.set_index("patient_id").loc[cases.patients["patient_id"]]
+    scorers = _scorers(cases, own["fold"], found, here, bundle)
+    score, network, event = own["score"].to_numpy(), scorers.network_of_patient, cases.event
+    diameter = images.patients.get("diameter_mm", pd.Series(np.nan, images.patients.index))
+    sources = {"score": score, "features": scorers.features()}
+    if diameter.notna().all():
+        sources["diameter"] = np.log(diameter)
+    return Trust(
+        told=shortcuts.told(sources, _settings(images, here), network, seed=study.seed),
+        centres=shortcuts.within_centres(event, score, own["centre"], seed=study.seed),
+        size=shortcuts.size(event, score, diameter, network=network, seed=study.seed),
+        robustness=robustness.robustness(scorers, _recut(study, images, here)),
+    )
+
+
+def _scorers(cases: Cases, fold: pd.Series, found: ModelD, here: Folder, bundle: str) -> Scorers:
+    """In development the folds' networks, elsewhere the frozen one."""
+    if found.bundle is None:
+        return Scorers.frozen(cases, Bundle.read(bundle))
+    folds = fold.to_numpy(np.int64)
+    return Scorers.of_folds(cases, folds, found.bundle.settings, here.path / model_d.NETWORKS)
+
+
+def _settings(images: Images, here: Folder) -> pd.DataFrame:
+    """Where and how each patient was scanned."""
+    scans = here.read("scans.csv").set_index("patient_id")
+    scanned = scans.reindex(images.patients["patient_id"]).reset_index(drop=True)
+    scanned["centre"] = images.patients["centre"].to_numpy()
+    return scanned[list(shortcuts.SETTINGS)]
+
+
+def _recut(study: Manifest, images: Images, here: Folder) -> Iterator[tuple[str, Pixels | None]]:
+    """The slices of some patients, cut again from their files."""
+    some = images.patients.sample(min(MOST_RECUT, len(images.patients)), random_state=study.seed)
+    made = here.read_json("preprocessing.json")
+    return study_slices.recut(study, some, images.slices, robustness.CUTS, **made)
