@@ -17,6 +17,8 @@ from hcc_utils.models.scorers import Scorers
 Change = tuple[str, str]  # what is changed, and by how much
 Readings = dict[Change, list[checks.Floats]]  # each with a score a patient, some missing
 
+COLUMNS = ("perturbation", "amount", "n", "mean_change", "p95_change", "icc", "low", "high",
+           "reliability", "auc_before", "auc_after")  # fmt: skip
 BARS = {"excellent": 0.9, "good": 0.75, "moderate": 0.5}  # Koo and Li's, of the ICC's lower limit
 _SHIFTS_PIXELS = (1, 2, 5, 10)
 _KERNELS = ("nearest", "cubic")
@@ -79,7 +81,8 @@ def robustness(scorers: Scorers, recut: Iterable[tuple[str, Pixels | None]] = ()
         [
             {"perturbation": what, "amount": amount, **_moved(event, before, after)}
             for (what, amount), after in readings.items()
-        ]
+        ],
+        columns=list(COLUMNS),
     )
 
 

@@ -16,6 +16,11 @@ from hcc_utils.models import logistic
 
 Figure = tuple[float, float, float, float]  # estimate, low, high, p-value
 
+TOLD = ("setting", "level", "source", "n", "with_level", "auc", "low", "high",
+        "chance_low", "chance_high", "p_value", "note")  # fmt: skip
+PAIRS = ("pairs", "n_pairs", "auc", "low", "high")
+SIZE = ("figure", "n", "estimate", "low", "high", "p_value")
+
 SETTINGS = ("centre", "kvp", "slice_thickness_mm", "kernel")
 FEWEST = 10  # patients with a level, and without it
 LIKE_SIZE = 0.5  # Spearman's correlation
@@ -121,9 +126,7 @@ def told(
         for setting in settings
         for row in _setting_rows(settings, str(setting), columns, network, seed)
     ]
-    layout = ["setting", "level", "source", "n", "with_level", "auc", "low", "high",
-              "chance_low", "chance_high", "p_value", "note"]  # fmt: skip
-    return pd.DataFrame(rows, columns=layout)
+    return pd.DataFrame(rows, columns=list(TOLD))
 
 
 def within_centres(
@@ -177,7 +180,7 @@ def within_centres(
     gained = drawn["all"] - drawn["same_centre"]  # the same patients are drawn for both
     less = kinds["all"].share - kinds["same_centre"].share
     rows.append(("all_less_same_centre", right.size, less, *_middle(gained)))
-    return pd.DataFrame(rows, columns=["pairs", "n_pairs", "auc", "low", "high"])
+    return pd.DataFrame(rows, columns=list(PAIRS))
 
 
 def size(
@@ -247,7 +250,7 @@ def size(
     ]
     return pd.DataFrame(
         [(name, n, *figure) for name, n, figure in figures],
-        columns=["figure", "n", "estimate", "low", "high", "p_value"],
+        columns=list(SIZE),
     )
 
 

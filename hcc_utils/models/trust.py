@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,16 @@ from hcc_utils.models.scorers import Scorers
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 
+FILES = {
+    "told": "shortcuts.csv",
+    "centres": "pairs_of_centres.csv",
+    "size": "size.csv",
+    "robustness": "robustness.csv",
+}
 MOST_RECUT = 60  # patients whose slices are cut again
+
+
+_COLUMNS = (shortcuts.TOLD, shortcuts.PAIRS, shortcuts.SIZE, robustness.COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -42,10 +51,20 @@ class Trust:
     size: pd.DataFrame
     robustness: pd.DataFrame
 
+    def write(self, here: Folder) -> None:
+        """
+        Nothing; the tables stand in the folder.
 
-def trust(
-    study: Manifest, images: Images, found: ModelD, *, here: Folder, bundle: str
-) -> Trust | None:
+        Parameters
+        ----------
+        here : Folder
+            The centre's results.
+        """
+        for part in fields(self):
+            here.write(getattr(self, part.name), FILES[part.name])
+
+
+def trust(study: Manifest, images: Images, found: ModelD, *, here: Folder, bundle: str) -> Trust:
     """
     Shortcuts and robustness of the scores of a centre's patients.
 
@@ -64,12 +83,12 @@ def trust(
 
     Returns
     -------
-    Trust or None
-        None of a demonstration, of which nothing may be judged. In development each patient is
-        seen by the network of the other folds, at a validation centre by the frozen one.
+    Trust
+        In development each patient is seen by the network of the other folds, at a validation
+        centre by the frozen one. Of a demonstration nothing may be judged: tables without rows.
     """
     if model_d.origin(here, bundle=bundle) == "demonstration":
-        return None
+        return Trust(*(pd.DataFrame(columns=list(columns)) for columns in _COLUMNS))
     cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
     own = found.scores.table.set_index("patient_id").loc[cases.patients["patient_id"]]
     scorers = _scorers(cases, own["fold"], found, here, bundle)

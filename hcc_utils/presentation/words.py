@@ -882,8 +882,11 @@ def within_centres(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A sentence; another one where all patients are of one hospital or one class.
+        A sentence; another one where all patients are of one hospital or one class, and none
+        without a table.
     """
+    if table.empty:
+        return ""
     row = {one.pairs: one for one in table.itertuples()}
     if not (row["same_centre"].n_pairs and row["other_centre"].n_pairs):
         return "Pairs within and between hospitals cannot be compared here: there is one kind only."
@@ -943,8 +946,10 @@ def size_verdict(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A sentence.
+        A sentence; none without a table.
     """
+    if table.empty:
+        return ""
     p = p_value(table["p_value"].iloc[-1]) or "not estimable"
     return (
         f"{SIZE_VERDICTS[shortcuts.size_verdict(table)]} (p {p}). The rule: it adds where p, "

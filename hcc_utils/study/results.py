@@ -51,7 +51,13 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "imaging_flow.csv",
         "preprocessing.json",
     ),
-    "03_cnn": ("scores_d.csv",),
+    "03_cnn": (
+        "scores_d.csv",
+        "shortcuts.csv",
+        "pairs_of_centres.csv",
+        "size.csv",
+        "robustness.csv",
+    ),
     "04_comparison": (
         "scores.csv",
         "metrics.csv",
