@@ -142,6 +142,19 @@ TILES = {
     "top": 0.25,
     "bottom": 1.0,
 }
+ATTRIBUTED = {"grad_cam": np.array([np.full((4, 4), 2.0), np.zeros((4, 4))])}
+CHECKED = pd.DataFrame(
+    {"method": "grad_cam", "check": ["randomisation", "deletion"], "passes": [True, False]}
+)
+EXPLAINED = pd.DataFrame(
+    {
+        "method": "grad_cam",
+        "check": ["randomisation"] * 2 + ["deletion"] * 3,
+        "step": [1, 2, 0, 0.5, 1],
+        "estimate": [0.9, 0.25, 0.8, 0.3, 0.1],
+        "reference": [0.5, 0.5, 0.8, 0.6, 0.1],
+    }
+)
 
 ALL = {
     "flow_chart": lambda: figures.flow_chart(FLOW),
@@ -158,6 +171,10 @@ ALL = {
     "contact_sheet": lambda: figures.contact_sheet(PIXELS, pd.DataFrame(TILES)),
     "score_distribution": lambda: figures.score_distribution(SCORES),
     "bland_altman": lambda: figures.bland_altman(DIFFERENCES, LIMITS),
+    "attribution_maps": lambda: figures.attribution_maps(
+        PIXELS, pd.DataFrame(TILES), ATTRIBUTED, CHECKED
+    ),
+    "explanation": lambda: figures.explanation(EXPLAINED),
 }
 WORDS = {
     "flow_chart": "Screened: 104; 5 left out (no CT at the time of diagnosis), 99 remain",
@@ -175,6 +192,9 @@ WORDS = {
     "score_distribution": "Model CSD, no event: median 0.03",
     "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
     "-43.5 to 44, 93 patients",
+    "attribution_maps": "Grad-CAM fails deletion: area below chance.",
+    "explanation": "Grad-CAM, similarity with all layers random: 0.25, reference 0.50. "
+    "Grad-CAM, mean score as pixels are deleted: 0.40, reference 0.50",
 }
 
 
@@ -355,6 +375,40 @@ def test_a_contact_sheet_is_one_picture_with_each_tile_below_its_title():
     assert figure.data[1].x[6:11].tolist() == [3, 4, 4, 3, 3]
     assert figure.data[1].y[:5].tolist() == [1, 1, 2.5, 2.5, 1]
     assert list(figure.data[2].text) == ["a", "b"]
+
+
+def test_a_map_lies_over_its_own_slice_and_a_failing_one_says_so():
+    """
+    Tiles of 4 x 4 pixels become 2 x 2 below a row for the title, a column between them.
+
+    The left half of the sheet is the slice alone. The first map is 2 everywhere, on its own scale
+    1; the second is empty.
+    """
+    figure = ALL["attribution_maps"]()
+    laid = next(one for one in figure.data if one.type == "heatmap" and one.zmin == -1)
+    expected = np.full((6, 6), np.nan)
+    expected[1:3, 3:5], expected[4:6, 3:5] = 1, 0
+    np.testing.assert_array_equal(laid.z, expected)
+    assert list(figure.data[2].text) == ["a", "Grad-CAM (fails)", "b", "Grad-CAM (fails)"]
+
+
+def test_a_map_that_passes_is_not_said_to_fail():
+    passing = CHECKED.assign(passes=pd.array([True, None], dtype="boolean"))
+    figure = figures.attribution_maps(PIXELS, pd.DataFrame(TILES), ATTRIBUTED, passing)
+    assert "Grad-CAM passes every check" in figure.layout.meta["alt"]
+    assert list(figure.data[2].text) == ["a", "Grad-CAM", "b", "Grad-CAM"]
+
+
+def test_explanation_draws_each_check_with_its_reference():
+    figure = figures.explanation(EXPLAINED)
+    lines = [(one.xaxis, list(one.y), one.line.dash) for one in figure.data]
+    assert lines == [
+        ("x", [0.9, 0.25], None),
+        ("x", [0.5, 0.5], "dot"),
+        ("x2", [0.8, 0.3, 0.1], None),
+        ("x2", [0.8, 0.6, 0.1], "dot"),
+    ]
+    assert figure.layout.yaxis2.title.text == "Score"
 
 
 def test_flow_of_two_hospitals_is_added_up():

@@ -570,3 +570,30 @@ def test_every_change_of_the_slices_has_its_words():
     changed = {what for (what, _), _ in robustness._RECUT}
     others = {"window_centre_percent", "window_width_percent", "slices_fewer"}
     assert set(words.PERTURBATIONS) == changed | others
+
+
+ATTRIBUTED = pd.DataFrame(
+    {
+        "method": ["grad_cam", "grad_cam", "grad_cam", "integrated_gradients"],
+        "check": ["deletion", "share_in_margin", "agreement", "randomisation"],
+        "estimate": [0.1, 0.3, np.nan, 0.54],
+        "low": [0.05, 0.2, np.nan, 0.5],
+        "high": [0.15, 0.4, np.nan, 0.6],
+        "passes": pd.array([True, None, None, False], dtype="boolean"),
+        "note": "a rule",
+    }
+)
+
+
+def test_each_check_of_a_map_is_said_with_its_verdict():
+    shown = words.attribution(ATTRIBUTED)
+    assert list(shown.index) == ["Grad-CAM"] * 3 + ["Integrated gradients"]
+    assert list(shown["verdict"]) == ["passes", "", "", "fails"]
+    assert list(shown["estimate (95 % interval)"])[1:3] == ["0.30 (0.20 to 0.40)", "not estimable"]
+
+
+def test_a_map_that_fails_is_said_to():
+    """One of one could be judged for each; the margin and one network's agreement are not."""
+    said = words.attribution_verdict(ATTRIBUTED)
+    assert "Grad-CAM passes all 1 checks that could be made." in said
+    assert "**Integrated gradients fails 1 of 1 checks** (Random weights:" in said

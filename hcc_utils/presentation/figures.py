@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,13 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from hcc_utils import checks
-from hcc_utils.presentation.words import CODINGS, METRICS, group_name
+from hcc_utils.presentation.words import (
+    ATTRIBUTION_CHECKS,
+    ATTRIBUTIONS,
+    CODINGS,
+    METRICS,
+    group_name,
+)
 from hcc_utils.study.vocabulary import MODELS, label
 
 BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
@@ -1171,3 +1177,155 @@ def _sentence(name: Hashable) -> str:
     """Words with a capital."""
     words = _words(name)
     return words[:1].upper() + words[1:]
+
+
+def attribution_maps(
+    pixels_hu: npt.NDArray[np.integer | np.floating],
+    table: pd.DataFrame,
+    maps: Mapping[str, npt.NDArray[np.floating]],
+    checked: pd.DataFrame,
+) -> go.Figure:
+    """
+    Slices with what is attributed to their pixels, for the internal edition alone.
+
+    Parameters
+    ----------
+    pixels_hu : numpy.ndarray, shape (n_slices, height, width)
+        Intensities in Hounsfield units.
+    table : pandas.DataFrame
+        One row a slice, as `contact_sheet` takes it.
+    maps : mapping of str to numpy.ndarray, shape (n_slices, height, width)
+        By method: above 0 where a pixel raises the score.
+    checked : pandas.DataFrame
+        ``method``, ``check``, ``passes``: a method that fails one has it written above its maps.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A row a slice: the slice alone, then with each method's map laid over it. Each map has its
+        own scale, up to the 99th percentile of its pixels.
+    """
+    if _empty(table, ["title", "left", "right", "top", "bottom"], "table"):
+        return _nothing("Attribution maps")
+    verdicts = {method: _verdict(checked, method) for method in maps}
+    columns = 1 + len(maps)
+    tiles = table.loc[table.index.repeat(columns)].reset_index(drop=True)
+    names = [
+        f"{ATTRIBUTIONS.get(name, name)}{' (fails)' * bool(v)}" for name, v in verdicts.items()
+    ]
+    tiles["title"] = [
+        words for title in table["title"] for words in (str(title).split("<br>")[0], *names)
+    ]
+    figure = contact_sheet(np.repeat(pixels_hu, columns, axis=0), tiles, columns=columns)
+    figure.add_heatmap(
+        z=_laid_over(list(maps.values()), figure.data[0].z.shape),
+        colorscale=_RAISES_AND_LOWERS,
+        zmin=-1,
+        zmax=1,
+        showscale=False,
+        hoverinfo="skip",
+    )
+    said = [
+        f"{ATTRIBUTIONS.get(name, name)} {'fails ' + ', '.join(v) if v else 'passes every check'}"
+        for name, v in verdicts.items()
+    ]
+    figure.layout.meta = {
+        "alt": f"{len(table)} CT slices with attribution maps beside them; red raises the score, "
+        f"blue lowers it. {'. '.join(said)}."
+    }
+    return figure
+
+
+def explanation(curves: pd.DataFrame) -> go.Figure:
+    """
+    Two checks of attribution maps: with random weights, and with pixels deleted.
+
+    Parameters
+    ----------
+    curves : pandas.DataFrame
+        ``method``, ``check``, ``step``, ``estimate``, ``reference``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A panel a check. A method's line is to lie below its reference, which is dotted.
+    """
+    if _empty(curves, ["method", "check", "step", "estimate", "reference"], "curves"):
+        return _nothing("Checks of attribution maps")
+    figure = make_subplots(rows=2, cols=1, vertical_spacing=0.16)
+    said = []
+    for row, (check, (title, axis, words)) in enumerate(_PANELS.items(), start=1):
+        panel = curves[curves["check"] == check]
+        for place, (method, line) in enumerate(panel.groupby("method", sort=False)):
+            name, colour = ATTRIBUTIONS.get(str(method), str(method)), _ORDER[place]
+            shared = {"x": line["step"], "legendgroup": name, "row": row, "col": 1}
+            figure.add_scatter(
+                y=line["estimate"],
+                name=name,
+                mode="lines+markers",
+                marker={"size": 5},
+                line={"color": colour, "width": 2},
+                showlegend=row == 1,
+                **shared,
+            )
+            figure.add_scatter(
+                y=line["reference"],
+                name=f"{name}: reference",
+                mode="lines",
+                line={"color": colour, "width": 1.5, "dash": "dot"},
+                showlegend=False,
+                **shared,
+            )
+            estimate, reference = line["estimate"].iloc[-1], line["reference"].iloc[-1]
+            if check == "deletion":
+                estimate, reference = line["estimate"].mean(), line["reference"].mean()
+            said.append(f"{name}, {words}: {estimate:.2f}, reference {reference:.2f}")
+        figure.update_yaxes(title=title, row=row, col=1)
+        figure.update_xaxes(title=axis, row=row, col=1)
+    figure.update_xaxes(tickformat="d", row=1, col=1)
+    figure.update_xaxes(tickformat=".0%", row=2, col=1)
+    alt = (
+        f"Checks of attribution maps; one that passes lies below its reference. {'. '.join(said)}."
+    )
+    return _finish(figure, alt, height=600)
+
+
+_PANELS = {
+    "randomisation": (
+        "Similarity to the map<br>of the trained network",
+        "Layers with random weights, from the dense layer down",
+        "similarity with all layers random",
+    ),
+    "deletion": (
+        "Score",
+        "Share of the slice deleted, the highest-attributed first",
+        "mean score as pixels are deleted",
+    ),
+}
+# transparent where nothing is attributed: the slice is seen through
+_RAISES_AND_LOWERS = [
+    [0, "rgba(0,114,178,0.9)"],
+    [0.5, "rgba(128,128,128,0)"],
+    [1, "rgba(213,94,0,0.9)"],
+]
+
+
+def _verdict(checked: pd.DataFrame, method: str) -> list[str]:
+    """The checks that a method fails, in words."""
+    failed = checked[(checked["method"] == method) & ~checked["passes"].fillna(True).astype(bool)]
+    return [ATTRIBUTION_CHECKS.get(check, check).lower() for check in failed["check"]]
+
+
+def _laid_over(
+    maps: Sequence[npt.NDArray[np.floating]], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
+    """The maps in their places on a contact sheet, each row's first place left for the slice."""
+    halves = np.stack([_halved(found) for found in maps], axis=1)
+    slices, methods, height, width = halves.shape
+    most = np.percentile(np.abs(halves), 99, axis=(2, 3), keepdims=True)
+    scaled = np.clip(halves / np.where(most > 0, most, 1), -1, 1)
+    above, beside = shape[0] // slices - height, shape[1] // (methods + 1) - width
+    room = ((0, 0), (1, 0), (above, 0), (0, beside))
+    tiles = np.pad(scaled, room, constant_values=np.nan)
+    sheet: npt.NDArray[np.float32] = tiles.transpose(0, 2, 1, 3).reshape(shape).astype(np.float32)
+    return sheet

@@ -46,6 +46,22 @@ CODINGS: dict[str, str] = {
 }
 
 
+ATTRIBUTIONS: dict[str, str] = {
+    "grad_cam": "Grad-CAM",
+    "integrated_gradients": "Integrated gradients",
+}
+
+
+ATTRIBUTION_CHECKS: dict[str, str] = {
+    "completeness": "Completeness: what the sum lacks",
+    "randomisation": "Random weights: similarity of the map",
+    "deletion": "Deletion: area below chance",
+    "share_in_lesion_box": "Share in the lesion's box",
+    "share_in_margin": "Share in the margin",
+    "agreement": "Agreement between networks",
+}
+
+
 STATISTICS: dict[str, str] = {
     "icc2": "ICC2 (agreement)",
     "icc3": "ICC3 (consistency)",
@@ -1359,3 +1375,62 @@ def _at_threshold(counts: pd.DataFrame, model: str, cut: float) -> str:
         f"- **{label(model)}** at {row['threshold']:.0%}: {high} of {everybody} would be called "
         f"high risk, with {int(row['true_positive'])} of the {events} events among them."
     )
+
+
+def attribution(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Whether attribution maps earn trust, check by check, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``method``, ``check``, ``estimate``, ``low``, ``high``, ``passes``, ``note``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a method and check.
+    """
+    verdicts = [
+        "" if pd.isna(passes) else "passes" if passes else "fails" for passes in table["passes"]
+    ]
+    text = {
+        "check": [ATTRIBUTION_CHECKS.get(name, name) for name in table["check"]],
+        "estimate (95 % interval)": [
+            interval(row.estimate, row.low, row.high, 2) for row in table.itertuples()
+        ],
+        "verdict": verdicts,
+        "rule": list(table["note"]),
+    }
+    names = [ATTRIBUTIONS.get(name, name) for name in table["method"]]
+    return _Whole(pd.DataFrame(text, index=pd.Index(names, name="map")))
+
+
+def attribution_verdict(table: pd.DataFrame) -> str:
+    """
+    How far each kind of attribution map may be trusted, in a sentence each.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        ``method``, ``check``, ``passes``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    said = []
+    for method, rows in table.groupby("method", sort=False):
+        judged = rows[rows["passes"].notna()]
+        failed = judged.loc[~judged["passes"].astype(bool), "check"]
+        name = ATTRIBUTIONS.get(str(method), str(method))
+        if failed.empty:
+            said.append(f"{name} passes all {len(judged)} checks that could be made.")
+            continue
+        which = "; ".join(ATTRIBUTION_CHECKS.get(check, check) for check in failed)
+        said.append(
+            f"**{name} fails {len(failed)} of {len(judged)} checks** ({which}): its pictures do "
+            f"not show what the network sees, and nothing may be read from them."
+        )
+    return " ".join(said)
