@@ -51,3 +51,13 @@ def test_a_difference_without_spread_has_no_test():
 def test_a_wrong_level_is_named(level):
     with pytest.raises(checks.InputError, match="level must lie strictly between 0 and 1"):
         intervals.quantile(level)
+
+
+def test_bootstrapped_mean_is_about_as_wide_as_the_normal_one():
+    """Of 400 values 0 and 1 by halves: .5 -+ 1.96 * .5 / sqrt(400) = .451 and .549."""
+    low, high = intervals.bootstrapped_mean([0, 1] * 200, resamples=4000, seed=1)
+    assert (low, high) == pytest.approx((0.451, 0.549), abs=0.005)
+
+
+def test_bootstrapped_mean_of_one_value_has_no_width():
+    assert intervals.bootstrapped_mean([0.3] * 9, seed=1) == pytest.approx((0.3, 0.3))

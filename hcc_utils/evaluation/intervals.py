@@ -1,4 +1,4 @@
-"""Intervals that several statistics share: Wald and Wilson."""
+"""Intervals that several statistics share: Wald, Wilson, and a mean's by bootstrap."""
 
 from __future__ import annotations
 
@@ -105,3 +105,34 @@ def wilson(
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     reach = z / (1 + z**2 / n) * np.sqrt(share * (1 - share) / n + (z / (2 * n)) ** 2)
     return np.clip(middle - reach, 0, 1), np.clip(middle + reach, 0, 1)
+
+
+def bootstrapped_mean(
+    values: npt.ArrayLike, *, level: float = 0.95, resamples: int = 1000, seed: int
+) -> tuple[float, float]:
+    """
+    Percentile interval of a mean over patients who are drawn anew.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_patients,)
+        One value a patient.
+    level : float, default 0.95
+        Coverage of the interval.
+    resamples : int, default 1000
+        How often they are drawn.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    low : float
+        Lower end; missing where a value is.
+    high : float
+        Upper end.
+    """
+    drawn = np.random.default_rng(seed).choice(
+        np.asarray(values, float), (resamples, np.size(values))
+    )
+    low, high = np.quantile(drawn.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hcc_utils.evaluation import intervals
 from hcc_utils.models import fitting
 from hcc_utils.models.fitting import Cases, Job, Pixels, Rows, Say
 from hcc_utils.models.settings import PUBLISHED_NOISE_SD, Settings
@@ -14,7 +15,6 @@ from hcc_utils.study.progress import say
 
 NOISE_SDS = (0.0, 0.03, 0.1, PUBLISHED_NOISE_SD)  # on the windowed scale, from 0 to 1
 COLUMNS = ("protocol", "noise_sd", "mean_score", "low", "high", "n")
-_RESAMPLES = 1000
 
 
 def noise_probe(
@@ -73,7 +73,7 @@ def noise_probe(
         for noise_sd in NOISE_SDS:
             noisy = _noisy(cases, quiet, noise_sd * settings.window_width_hu)
             score = noisy.scores(network, quiet, how)
-            low, high = _interval(score)
+            low, high = intervals.bootstrapped_mean(score, seed=0)
             rows.append((protocol, noise_sd, float(score.mean()), low, high, len(quiet)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
@@ -85,10 +85,3 @@ def _noisy(cases: Cases, rows: Rows, noise_hu: float) -> Cases:
     noise = np.random.default_rng(0).normal(0, noise_hu, pixels[slices].shape)
     pixels[slices] = np.clip(np.rint(pixels[slices] + noise), -(2**15), 2**15 - 1)
     return Cases(pixels, cases.patient_of_slice, cases.patients)
-
-
-def _interval(score: np.ndarray) -> tuple[float, float]:
-    """Where 95 of 100 means of resampled patients lie."""
-    drawn = np.random.default_rng(0).choice(score, (_RESAMPLES, len(score)))
-    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    return float(low), float(high)
