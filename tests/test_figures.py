@@ -389,7 +389,7 @@ def test_a_map_lies_over_its_own_slice_and_a_failing_one_says_so():
     expected = np.full((6, 6), np.nan)
     expected[1:3, 3:5], expected[4:6, 3:5] = 1, 0
     np.testing.assert_array_equal(laid.z, expected)
-    assert list(figure.data[2].text) == ["a", "Grad-CAM (fails)", "b", "Grad-CAM (fails)"]
+    assert list(figure.data[2].text) == ["a", "Grad-CAM <b>fails</b>", "b", "Grad-CAM <b>fails</b>"]
 
 
 def test_a_map_that_passes_is_not_said_to_fail():

@@ -1211,7 +1211,7 @@ def attribution_maps(
     columns = 1 + len(maps)
     tiles = table.loc[table.index.repeat(columns)].reset_index(drop=True)
     names = [
-        f"{ATTRIBUTIONS.get(name, name)}{' (fails)' * bool(v)}" for name, v in verdicts.items()
+        f"{ATTRIBUTIONS.get(name, name)}{' <b>fails</b>' * bool(v)}" for name, v in verdicts.items()
     ]
     tiles["title"] = [
         words for title in table["title"] for words in (str(title).split("<br>")[0], *names)
@@ -1270,10 +1270,10 @@ def explanation(curves: pd.DataFrame) -> go.Figure:
             )
             figure.add_scatter(
                 y=line["reference"],
-                name=f"{name}: reference",
+                name="Reference, to stay below",
                 mode="lines",
                 line={"color": colour, "width": 1.5, "dash": "dot"},
-                showlegend=False,
+                showlegend=row == 1 and place == 0,
                 **shared,
             )
             estimate, reference = line["estimate"].iloc[-1], line["reference"].iloc[-1]
