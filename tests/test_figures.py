@@ -174,7 +174,7 @@ ALL = {
     "attribution_maps": lambda: figures.attribution_maps(
         PIXELS, pd.DataFrame(TILES), ATTRIBUTED, CHECKED
     ),
-    "explanation": lambda: figures.explanation(EXPLAINED),
+    "attribution_checks": lambda: figures.attribution_checks(EXPLAINED),
 }
 WORDS = {
     "flow_chart": "Screened: 104; 5 left out (no CT at the time of diagnosis), 99 remain",
@@ -193,7 +193,7 @@ WORDS = {
     "bland_altman": "RECIST diameter (mm), reader 1 less reader 3: bias 0.25, limits of agreement "
     "-43.5 to 44, 93 patients",
     "attribution_maps": "Grad-CAM fails deletion: area below chance.",
-    "explanation": "Grad-CAM, similarity with all layers random: 0.25, reference 0.50. "
+    "attribution_checks": "Grad-CAM, similarity with all layers random: 0.25, reference 0.50. "
     "Grad-CAM, mean score as pixels are deleted: 0.40, reference 0.50",
 }
 
@@ -399,8 +399,8 @@ def test_a_map_that_passes_is_not_said_to_fail():
     assert list(figure.data[2].text) == ["a", "Grad-CAM", "b", "Grad-CAM"]
 
 
-def test_explanation_draws_each_check_with_its_reference():
-    figure = figures.explanation(EXPLAINED)
+def test_attribution_checks_draw_each_check_with_its_reference():
+    figure = figures.attribution_checks(EXPLAINED)
     lines = [(one.xaxis, list(one.y), one.line.dash) for one in figure.data]
     assert lines == [
         ("x", [0.9, 0.25], None),

@@ -586,7 +586,7 @@ ATTRIBUTED = pd.DataFrame(
 
 
 def test_each_check_of_a_map_is_said_with_its_verdict():
-    shown = words.attribution(ATTRIBUTED)
+    shown = words.attribution_checks(ATTRIBUTED)
     assert list(shown.index) == ["Grad-CAM"] * 3 + ["Integrated gradients"]
     assert list(shown["verdict"]) == ["passes", "", "", "fails"]
     assert list(shown["estimate (95 % interval)"])[1:3] == ["0.30 (0.20 to 0.40)", "not estimable"]

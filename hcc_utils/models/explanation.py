@@ -28,8 +28,8 @@ from hcc_utils.study.progress import say
 
 Maps = npt.NDArray[np.float64]
 
-STEPS = 64  # of the path; twice as many rank the pixels the same (correlation above 0.99)
-CELLS = 16  # along a side; a cell (8 of 128 pixels) is narrower than the usual margin (11)
+STEPS = 64  # of the path; four times as many rank the demo's pixels alike (correlation .997)
+CELLS = 16  # along a side; a cell, 8 of 128 pixels, is narrower than the margin in most slices
 SHARES = np.linspace(0, 1, 11)  # of a slice, deleted
 DRAWS = 8  # random deletions of a slice, averaged
 
@@ -311,7 +311,7 @@ def targets(
     made = {name: bundle.preprocessing[name] for name in ("margin_pixels", "margin_mm")}
     table = study_slices.middle_slices(slices, **made)
     score = slices.loc[table.index, "patient_id"].map(scores.set_index("patient_id")["score"])
-    order = score.sort_values(kind="stable").index
+    order = score.dropna().sort_values(kind="stable").index
     places = np.linspace(0, len(order) - 1, min(n_patients, len(order))).round().astype(int)
     return table.loc[order[places]]
 

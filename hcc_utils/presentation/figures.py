@@ -1236,7 +1236,7 @@ def attribution_maps(
     return figure
 
 
-def explanation(curves: pd.DataFrame) -> go.Figure:
+def attribution_checks(curves: pd.DataFrame) -> go.Figure:
     """
     Two checks of attribution maps: with random weights, and with pixels deleted.
 

@@ -1377,7 +1377,7 @@ def _at_threshold(counts: pd.DataFrame, model: str, cut: float) -> str:
     )
 
 
-def attribution(table: pd.DataFrame) -> pd.DataFrame:
+def attribution_checks(table: pd.DataFrame) -> pd.DataFrame:
     """
     Whether attribution maps earn trust, check by check, in a reader's words.
 
@@ -1430,7 +1430,7 @@ def attribution_verdict(table: pd.DataFrame) -> str:
             continue
         which = "; ".join(ATTRIBUTION_CHECKS.get(check, check) for check in failed)
         said.append(
-            f"**{name} fails {len(failed)} of {len(judged)} checks** ({which}): its pictures do "
-            f"not show what the network sees, and nothing may be read from them."
+            f"**{name} fails {len(failed)} of {len(judged)} checks** ({which}): its pictures "
+            f"must not be read as what the network sees."
         )
     return " ".join(said)
