@@ -193,14 +193,37 @@ def middle_slices(
     middle = table.iloc[[rows[len(rows) // 2] for rows in groups.values()]]
     shown = pd.DataFrame({"title": [_title(row) for row in middle.to_dict("records")]})
     shown.index = middle.index
-    margin = slices.margins(middle["pixel_spacing_mm"], margin_pixels, margin_mm)
+    return shown.join(boxes_in_crops(middle, margin_pixels=margin_pixels, margin_mm=margin_mm))
+
+
+def boxes_in_crops(
+    table: pd.DataFrame, *, margin_pixels: int = 5, margin_mm: float | None = None
+) -> pd.DataFrame:
+    """
+    Where each slice's box, before it was widened, is in its picture.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``slices.csv``.
+    margin_pixels, margin_mm
+        How far the boxes were widened (`slices.lesion_slices`).
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a slice, its index that of `table`: ``left``, ``right``, ``top`` and ``bottom`` as
+        shares of the picture's sides.
+    """
+    shares = pd.DataFrame(index=table.index)
+    margin = slices.margins(table["pixel_spacing_mm"], margin_pixels, margin_mm)
     for side, (start, end) in _ENDS.items():
-        low, high = middle[f"{side}_min"], middle[f"{side}_max"]
+        low, high = table[f"{side}_min"], table[f"{side}_max"]
         # crops are clipped at the image's edge; at its far one no body has a lesion
         before, inside = np.minimum(low, margin), high - low + 1
         whole = before + inside + margin
-        shown[start], shown[end] = before / whole, (before + inside) / whole
-    return shown
+        shares[start], shares[end] = before / whole, (before + inside) / whole
+    return shares
 
 
 _ENDS = {"column": ("left", "right"), "row": ("top", "bottom")}
