@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -99,6 +100,22 @@ def test_what_is_scored_changes_no_weight(tmp_path: Path) -> None:
         names = sorted((tmp_path / folder).glob("fold*.safetensors"))
         kept[folder] = [name.read_bytes() for name in names]
     assert [a == b for a, b in zip(kept["a"], kept["b"], strict=True)] == [True] + 4 * [False]
+
+
+def test_each_network_has_the_window_of_its_own_training_part(tmp_path: Path) -> None:
+    """Half of every slice at 0, half at 100 HU; those of fold 1 lie 500 HU higher."""
+    _, slices, patients = study(n_patients=8, per_patient=2)
+    fold = np.arange(8) // 2 % 2
+    pixels = np.zeros((16, 128, 128), np.int16)
+    pixels[:, :, 64:] = 100
+    pixels[fold.repeat(2) == 1] += 500
+    settings = replace(QUICK, epochs=1, slices_per_epoch=16, inner_share=0.5)
+    settings = replace(settings, window_percentiles=(0, 100))
+    given = (pixels, slices, patients)
+    training.cross_fit(*given, fold, settings, tmp_path, progress=silent)
+    for name, low in (("fold0", 500), ("fold1", 0)):
+        kept = json.loads((tmp_path / f"{name}.json").read_text("utf-8"))["settings"]
+        assert (kept["window_centre_hu"], kept["window_width_hu"]) == (low + 50, 100)
 
 
 def test_no_job_scores_whom_it_learns_from() -> None:

@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from hcc_utils import checks
 from hcc_utils.evaluation import discrimination
-from hcc_utils.models import folds, network
+from hcc_utils.models import folds, harmonisation, network
 from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
@@ -130,6 +130,24 @@ class Cases:
             Positions in ``pixels_hu``.
         """
         return np.flatnonzero(np.isin(self.patient_of_slice, rows))
+
+    def settings_of(self, job: Job, settings: Settings) -> Settings:
+        """
+        The settings with the window that a job's network has.
+
+        Parameters
+        ----------
+        job : Job
+            Whose patients' intensities decide it.
+        settings : Settings
+            They say whether it is so.
+
+        Returns
+        -------
+        Settings
+            See `harmonisation.standardised`.
+        """
+        return harmonisation.standardised(settings, self.pixels_hu, self.slices_of(job.learns))
 
     def scores(self, model: Network, rows: Rows, settings: Settings) -> checks.Floats:
         """

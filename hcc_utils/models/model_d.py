@@ -16,7 +16,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison
-from hcc_utils.models import folds, noise_probe, record, training
+from hcc_utils.models import folds, harmonisation, noise_probe, record, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.network import Network
@@ -192,7 +192,7 @@ def _development(
         inner = pd.concat([s.table.assign(outer_fold=outer) for outer, s in nested.items()])
     bundle = Bundle(
         network=network,
-        settings=settings,
+        settings=harmonisation.standardised(settings, images.pixels_hu),
         preprocessing=made,
         training_centres=sorted(images.patients["centre"].unique()),
         seed=seed,

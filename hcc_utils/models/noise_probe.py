@@ -62,6 +62,7 @@ def noise_probe(
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
     job = Job(name="fold0", learns=np.flatnonzero(fold != 0), scores=np.flatnonzero(fold == 0))
+    settings = cases.settings_of(job, settings)
     quiet = job.scores[~cases.event[job.scores]]
     ways = {
         "leak_free": (settings, Path(folder)),

@@ -39,6 +39,9 @@ class Settings:
         Share of features left out in training.
     window_centre_hu, window_width_hu : float
         The display window that becomes [0, 1].
+    window_percentiles : tuple of float or None
+        Ends of the window as percentiles of the training part's own intensities, instead
+        (`harmonisation.standardised`); None for the window above.
     shift_share : float
         Largest shift, as a share of the slice's side.
     shear, zoom : float
@@ -79,6 +82,7 @@ class Settings:
     dropout: float = DROPOUT
     window_centre_hu: float = 75.0
     window_width_hu: float = 350.0
+    window_percentiles: tuple[float, float] | None = None
     shift_share: float = 0.08
     shear: float = 0.1
     zoom: float = 0.1
@@ -105,6 +109,11 @@ class Settings:
             raise checks.InputError(f"zoom must be in [0, 1); got {self.zoom}.")
         if not 0 < self.inner_share <= 0.5:
             raise checks.InputError(f"inner_share must be in (0, 0.5]; got {self.inner_share}.")
+        low, high = self.window_percentiles or (0, 100)
+        if not 0 <= low < high <= 100:
+            raise checks.InputError(
+                f"window_percentiles must rise within [0, 100]; got {self.window_percentiles}."
+            )
         if self.slices_per_epoch is not None:
             _at_least("slices_per_epoch", self.slices_per_epoch, self.batch_size)
 

@@ -45,12 +45,13 @@ class _Bench:
 
     def outcome(self, job: Job) -> _Outcome:
         """Train (or find) the job's network and score whom it left out."""
-        model, curve = fitting.fit(self.cases, job, self.settings, self.folder, self.say)
-        return _Outcome(job, self.cases.scores(model, job.scores, self.settings), curve)
+        settings = self.cases.settings_of(job, self.settings)
+        model, curve = fitting.fit(self.cases, job, settings, self.folder, self.say)
+        return _Outcome(job, self.cases.scores(model, job.scores, settings), curve)
 
     def outcomes(self, jobs: list[Job]) -> list[_Outcome]:
         """Every job's outcome, several at a time where several are left to train."""
-        left = [j for j in jobs if not fitting.is_finished(self.cases, j, *self._where)]
+        left = [job for job in jobs if not self._is_finished(job)]
         jobs = [replace(job, number=n, of=len(jobs)) for n, job in enumerate(jobs, start=1)]
         at_a_time = min(self.settings.processes, len(left))
         if at_a_time < 2 or fitting.device().type != "cpu":
@@ -60,10 +61,10 @@ class _Bench:
         ) as pool:
             return list(pool.map(_at_the_bench, jobs))
 
-    @property
-    def _where(self) -> tuple[Settings, Path]:
-        """How networks are trained and where they stand."""
-        return self.settings, self.folder
+    def _is_finished(self, job: Job) -> bool:
+        """Whether the job's network stands on disk."""
+        settings = self.cases.settings_of(job, self.settings)
+        return fitting.is_finished(self.cases, job, settings, self.folder)
 
 
 def cross_fit(
@@ -250,7 +251,8 @@ def refit(
         ``inner_auc``.
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
-    return fitting.fit(cases, _final(cases), settings, folder, progress)
+    job = _final(cases)
+    return fitting.fit(cases, job, cases.settings_of(job, settings), folder, progress)
 
 
 def scores(
