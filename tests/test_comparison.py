@@ -259,7 +259,7 @@ def test_mixed_horizons_are_refused():
 @pytest.mark.parametrize(
     ("thresholds", "message"),
     [
-        pytest.param({"dsc": 0.3}, "one of cs, d, csd, clinical; got 'dsc'", id="model"),
+        pytest.param({"dsc": 0.3}, "radiomics_combat, cs, d, csd, clinical; got 'dsc'", id="model"),
         pytest.param({"cs": 28}, "thresholds must hold probabilities", id="percent"),
         pytest.param({"cs": np.nan}, "finite numbers", id="missing"),
     ],

@@ -36,6 +36,8 @@ class Bundle:
         How slices were made, such as ``margin_pixels`` and ``size``.
     clinical, combined : dict
         Models CS and CSD, as their own modules write them.
+    radiomics : dict
+        The baseline beside Model D, as its own module writes it.
     thresholds : dict
         The frozen cut of each model.
     ranges : dict
@@ -57,6 +59,7 @@ class Bundle:
     preprocessing: dict[str, Any]
     clinical: dict[str, Any] = field(default_factory=dict)
     combined: dict[str, Any] = field(default_factory=dict)
+    radiomics: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, Any] = field(default_factory=dict)
     ranges: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -266,6 +266,12 @@ class ClinicalModel:
         return cls(**{**content, "imputer": Imputer(imputer["values"], levels)})
 
 
+class _Scoring(Protocol):
+    """Whatever gives patients a linear predictor."""
+
+    def score(self, patients: pd.DataFrame) -> checks.Floats: ...
+
+
 @dataclass(frozen=True)
 class StepAic:
     """
@@ -504,7 +510,7 @@ def cross_fit(
 def left_out_scores(
     patients: pd.DataFrame,
     fold: npt.ArrayLike,
-    fitted: Callable[[pd.DataFrame], ClinicalModel],
+    fitted: Callable[[pd.DataFrame], _Scoring],
 ) -> checks.Floats:
     """
     Each patient's score by the model of the patients in the other folds.

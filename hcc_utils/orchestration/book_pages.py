@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pandas as pd
 
 from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
 from hcc_utils.presentation import figures, words
 from hcc_utils.study import results
-from hcc_utils.study.manifest import Manifest
-from hcc_utils.study.vocabulary import MODELS, label
+from hcc_utils.study.manifest import Manifest, Model
+from hcc_utils.study.vocabulary import label
 
 _HEADLINE_ORIGINS = ("out_of_fold", "external")
 
@@ -96,7 +97,7 @@ def _optimism(folder: Path, chapters: dict[str, list[str]]) -> Iterator[pd.DataF
 
 def _models(manifest: Manifest) -> list[str]:
     """The models of a study: those that it does not leave out, or its clinical model."""
-    published = [name for name in MODELS if name not in {"clinical", *manifest.models_left_out}]
+    published = [name for name in get_args(Model) if name not in manifest.models_left_out]
     return published if manifest.clinical_model is None else ["clinical"]
 
 

@@ -142,6 +142,8 @@ FACTORS: tuple[str, ...] = (
 """What a clinical model may use: known at baseline, every one of them."""
 
 MODELS: dict[str, str] = {
+    "radiomics": "Radiomics",  # a baseline first: a difference is what the later model adds
+    "radiomics_combat": "Radiomics after ComBat",
     "cs": "Model CS",
     "d": "Model D",
     "csd": "Model CSD",
