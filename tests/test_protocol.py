@@ -12,7 +12,7 @@ import sample_study
 
 from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
-from hcc_utils.models import folds, protocol
+from hcc_utils.models import folds, protocol, record
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.record import CURVES, NOISE
 from hcc_utils.models.settings import Settings
@@ -156,6 +156,7 @@ def folder(tmp_path, development, developed):
     scores.write(here.own("scores.csv"))
     protocol.hand_on(models.to_dict(), here, "models.json")
     results.write_json(protocol.ranges_of(here, models, scores), here.path / "ranges.json")
+    results.write_json({"radiomics": {"intercept": 1.5}}, here.path / "radiomics.json")
     results.write_table(patients, here.path / "patients.csv")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, here.path / CURVES)
@@ -171,6 +172,7 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     assert protocol.models_of(folder) == models
     drawn = protocol.ranges_of(folder, models, scores)
     assert protocol.ranges_of(folder, models, scores, bundle=bundle) == drawn
+    assert record.read(bundle)["radiomics"] == {"intercept": 1.5}
     assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE))
 
 

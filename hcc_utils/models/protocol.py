@@ -391,18 +391,22 @@ def freeze(development: Path, folder: Path) -> None:
     Parameters
     ----------
     development : pathlib.Path
-        Development's results: the network from 03, Models CS and CSD from 04, ranges from 05.
+        Development's results: network and radiomics from 03, Models CS and CSD from 04, ranges
+        from 05.
     folder : pathlib.Path
         Where the bundle goes; an earlier one there is replaced.
     """
     from hcc_utils.models.bundle import Bundle  # torch: only here
 
-    models = json.loads((development / "models.json").read_text("utf-8"))
-    ranges = json.loads((development / "ranges.json").read_text("utf-8"))
+    models, radiomics, ranges = (
+        json.loads((development / f"{name}.json").read_text("utf-8"))
+        for name in ("models", "radiomics", "ranges")
+    )
     patients = results.read_table(development / "patients.csv")
     replace(
         Bundle.read(development),
         **models,
+        **radiomics,
         ranges=ranges,
         baseline={"patients": len(patients)},
     ).write(folder)

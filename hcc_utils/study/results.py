@@ -53,6 +53,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
     ),
     "03_cnn": (
         "scores_d.csv",
+        "scores_radiomics.csv",
         "shortcuts.csv",
         "pairs_of_centres.csv",
         "size.csv",
@@ -76,6 +77,7 @@ _DEVELOPMENT: dict[str, tuple[str, ...]] = {
         "learning_curves.csv",
         "noise_probe.csv",
         "inner_scores_d.csv",
+        "radiomics.json",
         "network.safetensors",
         "bundle.json",
     ),
