@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -167,17 +168,6 @@ def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     assert curve_again.equals(curve)
 
 
-@contextmanager
-def limited(kind: int, soft: int) -> Iterator[None]:
-    """A block in which the system itself gives this process no more."""
-    before = resource.getrlimit(kind)
-    resource.setrlimit(kind, (soft, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(kind, before)
-
-
 def test_a_full_disk_leaves_the_last_state(tmp_path: Path) -> None:
     """No file may grow beyond 10 kB, where the state needs more; then it may, and goes on."""
     pixels, slices, patients = study()
@@ -202,13 +192,33 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path) -> None:
     torch.testing.assert_close(weights(network), weights(whole), rtol=0, atol=0)
 
 
+SHORT_OF_MEMORY = """
+import resource, sys
+from dataclasses import replace
+from pathlib import Path
+from test_training import QUICK, study
+from hcc_utils.models import training
+
+given = study()
+training.refit(*given, replace(QUICK, epochs=1), sys.argv[1] + "/first", progress=str)
+used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 600 * 2**20, resource.RLIM_INFINITY))
+large = replace(QUICK, epochs=1, batch_size=4096, slices_per_epoch=4096)
+training.refit(*given, large, sys.argv[1], progress=print)
+"""
+
+
 def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
-    """4096 slices of 128 x 128 in four bytes are 268 MB, their grid twice that: 600 MB are few."""
-    large = replace(QUICK, epochs=1, batch_size=4096, slices_per_epoch=4096)
-    lines: list[str] = []
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    with limited(resource.RLIMIT_AS, used + 600 * 2**20):
-        training.refit(*study(), large, tmp_path, progress=lines.append)
+    """
+    4096 slices of 128 x 128 in four bytes are 268 MB, their grid twice that: 600 MB are few.
+
+    In a process of its own, for what once lacked memory may fail for ever after.
+    """
+    seen = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
+    run = subprocess.run(command, env=seen, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-2000:]
+    lines = run.stdout.splitlines()
     assert "memory holds no batch of 4096 slices; trained anew with 2048" in lines[0]
     assert "epoch 1 of at most 1" in lines[-1]
 

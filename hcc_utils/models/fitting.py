@@ -35,6 +35,7 @@ Pixels = npt.NDArray[np.int16]
 Tensors = dict[str, torch.Tensor]
 Say = Callable[[str], None]
 _CHUNK = 128  # slices scored at a time
+_OUT_OF_MEMORY = ("can't allocate memory", "bad_alloc", "could not create a", "could not execute a")
 _RISE = 0.1  # share of all steps in which the learning rate rises
 
 
@@ -371,8 +372,8 @@ def fit(
         smaller = settings.batch_size // 2
         if smaller < 2:
             raise checks.InputError(
-                f"network {job.name!r}: memory holds not even {settings.batch_size} slices. "
-                "Close other programs, or train on a machine with more memory."
+                f"network {job.name!r}: memory holds not even {settings.batch_size} slices "
+                f"({error}). Close other programs, or train on a machine with more memory."
             ) from error
     say(
         f"network {job.number} of {job.of} ({job.name}): memory holds no batch of "
@@ -382,9 +383,9 @@ def fit(
 
 
 def _is_out_of_memory(error: Exception) -> bool:
-    """Whether memory was too small; on a processor torch says so in words alone."""
+    """Whether memory was too small; on a processor torch says so in words, oneDNN hardly."""
     kinds = (MemoryError, torch.OutOfMemoryError)
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
+    return isinstance(error, kinds) or any(words in str(error) for words in _OUT_OF_MEMORY)
 
 
 def _fit(
