@@ -9,7 +9,7 @@ import sample_study
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison
-from hcc_utils.models import model_d, record
+from hcc_utils.models import model_d, noise_probe, record
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
@@ -46,7 +46,9 @@ def bundle(tmp_path):
     ).write(tmp_path / "bundle")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, tmp_path / "bundle" / record.CURVES)
-    results.write_table(curves[:0], tmp_path / "bundle" / record.NOISE)
+    results.write_table(
+        pd.DataFrame(columns=list(noise_probe.COLUMNS)), tmp_path / "bundle" / record.NOISE
+    )
     return str(tmp_path / "bundle")
 
 

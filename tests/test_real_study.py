@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from hcc_utils.models import record
+from hcc_utils.models import noise_probe, radiomics, record
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
@@ -35,16 +36,22 @@ def hcc_run(manifest: Path, root: Path) -> subprocess.CompletedProcess[str]:
 def untrained_demo_bundle(folder: Path) -> None:
     """What the demo study leaves, but for the training: the path is what is tested here."""
     settings = Settings(epochs=1)
+    draws = np.random.default_rng(1)
+    drawn = pd.DataFrame(
+        draws.normal(size=(40, len(radiomics.FEATURES))), columns=radiomics.FEATURES
+    )
+    baseline = radiomics.fit(drawn.assign(event=np.arange(40) % 2 == 0), "event")
     Bundle(
         network=settings.network(),
         settings=settings,
         preprocessing={"margin_pixels": 5, "size": 128},
         training_centres=["hospital_a", "hospital_b"],
+        radiomics=baseline.to_dict(),
         synthetic=True,
     ).write(folder)
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
     results.write_table(curves, folder / record.CURVES)
-    results.write_table(curves[:0], folder / record.NOISE)
+    results.write_table(pd.DataFrame(columns=list(noise_probe.COLUMNS)), folder / record.NOISE)
 
 
 @pytest.fixture(scope="module")

@@ -886,6 +886,9 @@ def told(table: pd.DataFrame) -> pd.DataFrame:
     return _Whole(pd.DataFrame(text, index=pd.MultiIndex.from_arrays(index)))
 
 
+_NOT_JUDGED = "By a borrowed network nothing may be judged."
+
+
 def within_centres(table: pd.DataFrame) -> str:
     """
     Whether a score looks better pooled than within hospitals.
@@ -898,11 +901,11 @@ def within_centres(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A sentence; another one where all patients are of one hospital or one class, and none
-        without a table.
+        A sentence; another one where all patients are of one hospital or one class, or nothing
+        may be judged.
     """
     if table.empty:
-        return ""
+        return _NOT_JUDGED
     row = {one.pairs: one for one in table.itertuples()}
     if not (row["same_centre"].n_pairs and row["other_centre"].n_pairs):
         return "Pairs within and between hospitals cannot be compared here: there is one kind only."
@@ -962,10 +965,10 @@ def size_verdict(table: pd.DataFrame) -> str:
     Returns
     -------
     str
-        A sentence; none without a table.
+        A sentence, also where nothing may be judged.
     """
     if table.empty:
-        return ""
+        return _NOT_JUDGED
     p = p_value(table["p_value"].iloc[-1]) or "not estimable"
     return (
         f"{SIZE_VERDICTS[shortcuts.size_verdict(table)]} (p {p}). The rule: it adds where p, "
