@@ -80,9 +80,8 @@ def noise_probe(
 
 
 def _noisy(cases: Cases, rows: Rows, noise_hu: float) -> Cases:
-    """The same patients, with white noise on the slices of some of them."""
+    """Some of the patients' slices alone, with white noise on them."""
     slices = cases.slices_of(rows)
-    pixels = np.array(cases.pixels_hu)
-    noise = np.random.default_rng(0).normal(0, noise_hu, pixels[slices].shape)
-    pixels[slices] = np.clip(np.rint(pixels[slices] + noise), -(2**15), 2**15 - 1)
-    return Cases(pixels, cases.patient_of_slice, cases.patients)
+    noise = np.random.default_rng(0).normal(0, noise_hu, cases.pixels_hu[slices].shape)
+    pixels = np.clip(np.rint(cases.pixels_hu[slices] + noise), -(2**15), 2**15 - 1)
+    return Cases(pixels.astype(np.int16), cases.patient_of_slice[slices], cases.patients)
