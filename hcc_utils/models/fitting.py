@@ -364,6 +364,7 @@ def fit(
     InputError
         If a state cannot be stored (the last one stays), or memory holds no batch at all.
     """
+    settings = cases.settings_of(job, settings)
     try:
         return _fit(cases, job, settings, folder, say)
     except (MemoryError, RuntimeError) as error:
@@ -465,6 +466,7 @@ def is_finished(cases: Cases, job: Job, settings: Settings, folder: Path | str) 
     bool
         True where nothing is left to train.
     """
+    settings = cases.settings_of(job, settings)
     shelf = _Shelf(Path(folder) / job.name, fingerprint(cases, job, settings))
     return shelf.finished() is not None
 

@@ -51,7 +51,7 @@ class _Bench:
 
     def outcomes(self, jobs: list[Job]) -> list[_Outcome]:
         """Every job's outcome, several at a time where several are left to train."""
-        left = [job for job in jobs if not self._is_finished(job)]
+        left = [j for j in jobs if not fitting.is_finished(self.cases, j, *self._where)]
         jobs = [replace(job, number=n, of=len(jobs)) for n, job in enumerate(jobs, start=1)]
         at_a_time = min(self.settings.processes, len(left))
         if at_a_time < 2 or fitting.device().type != "cpu":
@@ -61,10 +61,10 @@ class _Bench:
         ) as pool:
             return list(pool.map(_at_the_bench, jobs))
 
-    def _is_finished(self, job: Job) -> bool:
-        """Whether the job's network stands on disk."""
-        settings = self.cases.settings_of(job, self.settings)
-        return fitting.is_finished(self.cases, job, settings, self.folder)
+    @property
+    def _where(self) -> tuple[Settings, Path]:
+        """How networks are trained and where they stand."""
+        return self.settings, self.folder
 
 
 def cross_fit(
@@ -251,8 +251,7 @@ def refit(
         ``inner_auc``.
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
-    job = _final(cases)
-    return fitting.fit(cases, job, cases.settings_of(job, settings), folder, progress)
+    return fitting.fit(cases, _final(cases), settings, folder, progress)
 
 
 def scores(
