@@ -82,8 +82,7 @@ def cases(folder: Path, task: tuple, *, vary: bool = False) -> Iterator[Case]:
     masks = {
         header.sop_instance_uid: mask for header, mask in zip(found.slices, lesion, strict=True)
     }
-    first, second = found.slices[:2]
-    spacing = np.array([second.position_mm[2] - first.position_mm[2], *first.pixel_spacing_mm])
+    spacing = spacing_mm(found)
     places = np.argwhere(lesion)
     middle = places[np.linalg.norm((places - places.mean(axis=0)) * spacing, axis=1).argmin()]
     diameter_mm = float(patient["diameter_mm"])
@@ -97,6 +96,12 @@ def cases(folder: Path, task: tuple, *, vary: bool = False) -> Iterator[Case]:
         ("rough", off.tolist(), rough_mm),
     ):
         yield Case(found, masks, Pixel(list(masks)[number], row, column), told_mm, kind)
+
+
+def spacing_mm(found: series.Series) -> np.ndarray:
+    """Between slices, rows and columns of an even series."""
+    first, second = found.slices[:2]
+    return np.array([second.position_mm[2] - first.position_mm[2], *first.pixel_spacing_mm])
 
 
 def true_surface(case: Case, space: Space) -> np.ndarray:
@@ -198,8 +203,7 @@ def correction(found: dict[str, np.ndarray], case: Case, chance: np.random.Gener
     depth = [ndimage.distance_transform_edt(wrong) for wrong in true ^ drawn]
     deepest = np.unravel_index(np.argmax(depth), true.shape)
     surface = np.argwhere(true & ~ndimage.binary_erosion(true))
-    first, second = case.found.slices[:2]
-    spacing = [second.position_mm[2] - first.position_mm[2], *first.pixel_spacing_mm]
+    spacing = spacing_mm(case.found)
     nearest = surface[np.linalg.norm((surface - deepest) * spacing, axis=1).argmin()]
     if case.kind == "rough":
         angle, far = chance.uniform(0, 2 * np.pi), np.sqrt(chance.uniform())
