@@ -24,8 +24,8 @@ import torch
 from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
-from hcc_utils.models import fitting, training
-from hcc_utils.models.fitting import Cases, Job
+from hcc_utils.models import augmentation, fitting, hardware, scoring, training
+from hcc_utils.models.cases import Cases, Job
 from hcc_utils.models.network import SIZE
 
 THREADS = 2
@@ -61,7 +61,7 @@ def plain(n_slices: int, seconds: float) -> dict[str, float]:
     torch.set_num_threads(THREADS)
     pixels, _, patients = study(n_slices)
     event = torch.from_numpy(patients["event"].to_numpy().repeat(10)).long()
-    images = fitting.windowed(torch.from_numpy(pixels), SETTINGS)
+    images = augmentation.windowed(torch.from_numpy(pixels), SETTINGS)
     batches = iter(())
     loader = DataLoader(TensorDataset(images, event), BATCH, shuffle=True, drop_last=True)
     network = SETTINGS.network().train()
@@ -74,7 +74,7 @@ def plain(n_slices: int, seconds: float) -> dict[str, float]:
             batches = iter(loader)
             drawn = next(batches)
         image, target = drawn
-        loss = functional.cross_entropy(network(fitting.augmented(image, SETTINGS)), target)
+        loss = functional.cross_entropy(network(augmentation.augmented(image, SETTINGS)), target)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -87,9 +87,9 @@ def ours(n_slices: int, seconds: float) -> dict[str, float]:
     """The project's training, whole epochs with the scoring of the inner split left out."""
     cases = Cases.of(*study(n_slices), "event")
     everyone = np.arange(len(cases.patients))
-    with fitting.threads(THREADS):
+    with hardware.threads(THREADS):
         job = Job(name="bench", learns=everyone, scores=everyone[:0])
-        run = fitting._Training(cases, job, SETTINGS)
+        run = fitting.Training(cases, job, SETTINGS)
         run.network.train()
         batch = torch.multinomial(run.weights, BATCH, replacement=True)
         spent = 0.0
@@ -100,18 +100,18 @@ def ours(n_slices: int, seconds: float) -> dict[str, float]:
 
         found = rate(step, seconds)
         pixels = torch.from_numpy(cases.pixels_hu[:BATCH])
-        images = fitting.windowed(pixels, SETTINGS)
-        spent = 1 / rate(lambda: len(fitting.augmented(images, SETTINGS)), seconds / 4)
+        images = augmentation.windowed(pixels, SETTINGS)
+        spent = 1 / rate(lambda: len(augmentation.augmented(images, SETTINGS)), seconds / 4)
     return {"rate": found, "augmentation": spent * found}
 
 
-def scoring(n_slices: int, seconds: float) -> dict[str, float]:
+def inference(n_slices: int, seconds: float) -> dict[str, float]:
     """Slices scored a second."""
     pixels, *_ = study(n_slices)
     network = SETTINGS.network().eval()
 
     def step() -> int:
-        return len(fitting.slice_scores(network, pixels, SETTINGS))
+        return len(scoring.slice_scores(network, pixels, SETTINGS))
 
     return {"rate": rate(step, seconds)}
 
@@ -120,7 +120,7 @@ def multiplication(n_slices: int, seconds: float) -> dict[str, float]:
     """Multiplications and additions a second of large matrices, in the kind that trains."""
     del n_slices
     torch.set_num_threads(THREADS)
-    kind = torch.bfloat16 if fitting.in_bfloat16() else torch.float32
+    kind = torch.bfloat16 if hardware.in_bfloat16() else torch.float32
     one = torch.rand(2048, 2048).to(kind)
 
     def step() -> int:
@@ -148,7 +148,7 @@ def operations() -> int:
     return total
 
 
-TASKS = {task.__name__: task for task in (plain, ours, scoring, multiplication)}
+TASKS = {task.__name__: task for task in (plain, ours, inference, multiplication)}
 
 
 def child(task: str, n_slices: int, seconds: float) -> dict[str, float]:
@@ -181,7 +181,7 @@ def main() -> None:
         "ratio": f"{best['ours']['rate'] / best['plain']['rate']:.2f}",
         "share of large matrices' speed": f"{share:.1%} of {gemm / 1e9:.0f} GFLOP/s",
         "augmentation's share of training": f"{best['ours']['augmentation']:.1%}",
-        "scored, slices/s": f"{best['scoring']['rate']:.0f}",
+        "scored, slices/s": f"{best['inference']['rate']:.0f}",
     }
     print(pd.Series(rows, name="best of 3").to_frame().to_markdown())
 

@@ -14,8 +14,9 @@ import torch
 from torch import nn
 
 from hcc_utils.checks import InputError
-from hcc_utils.models import explanation, fitting
+from hcc_utils.models import explanation, fitting, hardware
 from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.cases import Cases, Job
 from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
 
@@ -26,7 +27,7 @@ BOX = {"left": 0.25, "right": 0.75, "top": 0.25, "bottom": 0.75}
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Two wait for each other."""
-    with fitting.threads(1):
+    with hardware.threads(1):
         yield
 
 
@@ -370,9 +371,9 @@ def test_a_trained_network_is_found_to_read_what_was_planted(tmp_path: Path) -> 
     pixels[event, 32:96, 32:96] = draw.normal(75, 60, (30, 64, 64))
     pixels = pixels.astype(np.int16)
     patients = pd.DataFrame({"patient_id": np.arange(60).astype(str), "centre": "hospital_a"})
-    cases = fitting.Cases.of(pixels, patients, patients.assign(event=event), "event")
+    cases = Cases.of(pixels, patients, patients.assign(event=event), "event")
     settings = Settings(epochs=5, slices_per_epoch=256)
-    job = fitting.Job(name="final", learns=np.arange(60), scores=np.arange(0))
+    job = Job(name="final", learns=np.arange(60), scores=np.arange(0))
     network, _ = fitting.fit(cases, job, settings, tmp_path, print)
     bundle = Bundle(network=network, settings=settings, preprocessing=MADE, seed=3)
     found, _ = explanation.checked(bundle, pixels[:12], pd.DataFrame(BOX, index=range(12)))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hcc_utils.models import robustness
-from hcc_utils.models.fitting import Cases
+from hcc_utils.models.cases import Cases
 from hcc_utils.models.network import Network
 from hcc_utils.models.scorers import Scorers
 from hcc_utils.models.settings import Settings

@@ -13,7 +13,7 @@ from test_training import QUICK, silent, study
 from hcc_utils.checks import InputError
 from hcc_utils.models import folds, training
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Cases
+from hcc_utils.models.cases import Cases
 from hcc_utils.models.scorers import Scorers
 
 

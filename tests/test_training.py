@@ -17,8 +17,8 @@ import torch
 
 from hcc_utils.checks import InputError
 from hcc_utils.evaluation import discrimination
-from hcc_utils.models import fitting, folds, training
-from hcc_utils.models.fitting import Cases, Job
+from hcc_utils.models import augmentation, fitting, folds, scoring, training
+from hcc_utils.models.cases import Cases, Job
 
 QUICK = training.Settings(
     epochs=3,
@@ -280,7 +280,7 @@ def test_score_is_the_mean_of_the_slices(tmp_path: Path) -> None:
     pixels, slices, patients = study(n_patients=4)
     torch.manual_seed(0)
     network = QUICK.network()
-    each = fitting.slice_scores(network, pixels, QUICK)
+    each = scoring.slice_scores(network, pixels, QUICK)
     order = np.random.default_rng(0).permutation(len(slices))
     asked = patients.iloc[[3, 1]]
     scores = training.scores(network, pixels[order], slices.iloc[order], asked, QUICK)
@@ -304,26 +304,28 @@ def test_draws_are_balanced_by_outcome_and_by_patient() -> None:
 def test_window_by_hand() -> None:
     """Centre 75, width 350: -100 HU is 0, 75 is 1/2, 250 is 1, and beyond is clipped."""
     pixels = torch.tensor([-1000, -100, 75, 250, 3000], dtype=torch.int16).reshape(5, 1, 1)
-    assert fitting.windowed(pixels, QUICK).flatten().tolist() == pytest.approx([0, 0, 0.5, 1, 1])
+    assert augmentation.windowed(pixels, QUICK).flatten().tolist() == pytest.approx(
+        [0, 0, 0.5, 1, 1]
+    )
 
 
 def test_augmentation_of_nothing_changes_nothing() -> None:
     still = replace(QUICK, shift_share=0, shear=0, zoom=0, rotation_degrees=0, noise_rate=0)
     images = torch.rand(3, 1, 128, 128)
-    torch.testing.assert_close(fitting.augmented(images, still), images, atol=1e-4, rtol=0)
+    torch.testing.assert_close(augmentation.augmented(images, still), images, atol=1e-4, rtol=0)
 
 
 def test_grid_is_torchs() -> None:
     moves = torch.rand(3, 2, 3)
     theirs = torch.nn.functional.affine_grid(moves, [3, 1, 8, 8], align_corners=False)
-    torch.testing.assert_close(fitting._grid(moves, 8), theirs)
+    torch.testing.assert_close(augmentation._grid(moves, 8), theirs)
 
 
 def test_noise_has_its_rate_and_its_size() -> None:
     """Of 400 flat images half are noisy (SE .025), with an SD of 0.03 (SE of the mean < 1e-4)."""
     settings = replace(QUICK, noise_rate=0.5, noise_sd=0.03)
     torch.manual_seed(0)
-    sd = fitting.augmented(torch.full((400, 1, 128, 128), 0.5), settings).std(dim=(1, 2, 3))
+    sd = augmentation.augmented(torch.full((400, 1, 128, 128), 0.5), settings).std(dim=(1, 2, 3))
     noisy = sd > 1e-3
     assert noisy.double().mean().item() == pytest.approx(0.5, abs=0.1)
     assert sd[noisy].mean().item() == pytest.approx(0.03, abs=5e-4)
@@ -344,7 +346,7 @@ def test_the_papers_copies_are_of_events_alone_and_all_noisy() -> None:
     assert weight.tolist() == [1] * 10
     still = replace(QUICK.as_published, shift_share=0, shear=0, zoom=0, rotation_degrees=0)
     torch.manual_seed(0)
-    images = fitting.augmented(torch.full((10, 1, 128, 128), 0.5), still, copied)
+    images = augmentation.augmented(torch.full((10, 1, 128, 128), 0.5), still, copied)
     sd = images.std(dim=(1, 2, 3))
     assert sd[:7].tolist() == [0] * 7
     assert sd[7:].tolist() == pytest.approx([0.1**0.5] * 3, rel=0.03)

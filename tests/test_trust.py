@@ -14,7 +14,7 @@ from test_training import QUICK, silent, study
 
 from hcc_utils.models import folds, model_d, shortcuts, training, trust
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Cases
+from hcc_utils.models.cases import Cases
 from hcc_utils.models.scorers import Scorers
 from hcc_utils.presentation import words
 from hcc_utils.study import results

@@ -20,10 +20,10 @@ from torch.nn import functional
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 from hcc_utils.imaging import study_slices
-from hcc_utils.models import fitting
+from hcc_utils.models import augmentation, hardware
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.network import Network
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.study.progress import say
 
 Maps = npt.NDArray[np.float64]
@@ -356,7 +356,7 @@ def attributed(bundle: Bundle, pixels_hu: Pixels) -> dict[str, Maps]:
     dict of str to numpy.ndarray, shape (n, size, size)
         By method.
     """
-    with fitting.threads(bundle.settings.threads):
+    with hardware.threads(bundle.settings.threads):
         network, images = _still(bundle.network), _images(bundle, pixels_hu)
         return {name: _numpy(method(network, images)) for name, method in METHODS.items()}
 
@@ -389,7 +389,7 @@ def checked(
         `SAME_MAP`, and the score without such a share of the slice beside a random share's.
     """
     checks.same_length(pixels_hu=pixels_hu, table=table)
-    with fitting.threads(bundle.settings.threads):
+    with hardware.threads(bundle.settings.threads):
         bench = _Bench(
             _still(bundle.network),
             [_still(other) for other in others],
@@ -547,7 +547,7 @@ def _still(network: Network) -> Network:
 
 def _images(bundle: Bundle, pixels_hu: Pixels) -> torch.Tensor:
     """Windowed slices on the processor."""
-    return fitting.windowed(torch.from_numpy(pixels_hu), bundle.settings).cpu()
+    return augmentation.windowed(torch.from_numpy(pixels_hu), bundle.settings).cpu()
 
 
 def _numpy(values: torch.Tensor) -> Maps:

@@ -18,8 +18,8 @@ from hcc_utils import checks
 from hcc_utils.evaluation import comparison
 from hcc_utils.models import folds, harmonisation, noise_probe, record, training
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Pixels
 from hcc_utils.models.network import Network
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest

@@ -9,7 +9,9 @@ import pandas as pd
 
 from hcc_utils.evaluation import intervals
 from hcc_utils.models import fitting
-from hcc_utils.models.fitting import Cases, Job, Pixels, Rows, Say
+from hcc_utils.models.cases import Cases, Job, Rows
+from hcc_utils.models.fitting import Say
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PUBLISHED_NOISE_SD, Settings
 from hcc_utils.study.progress import say
 

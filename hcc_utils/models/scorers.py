@@ -11,10 +11,11 @@ import numpy.typing as npt
 import torch
 
 from hcc_utils import checks
-from hcc_utils.models import fitting, training
+from hcc_utils.models import scoring, training
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Cases, Pixels, Rows
+from hcc_utils.models.cases import Cases, Rows
 from hcc_utils.models.network import Network
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import Settings
 
 
@@ -108,7 +109,7 @@ class Scorers:
             In [0, 1]; higher is worse.
         """
         window = settings or self.settings
-        return self._by_own_network(lambda own, hu: fitting.slice_scores(own, hu, window))
+        return self._by_own_network(lambda own, hu: scoring.slice_scores(own, hu, window))
 
     def scores_of(self, row: int, pixels_hu: Pixels) -> checks.Floats:
         """
@@ -127,7 +128,7 @@ class Scorers:
             By the network that scores this patient.
         """
         network = self.networks[self.network_of_patient[row]]
-        return fitting.slice_scores(network, pixels_hu, self.settings)
+        return scoring.slice_scores(network, pixels_hu, self.settings)
 
     def means(self, of_slices: checks.Floats) -> checks.Floats:
         """
@@ -178,6 +179,6 @@ class Scorers:
         """What a network's dense layer is given for each slice."""
         given: list[torch.Tensor] = []
         watch = network.dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-        fitting.slice_scores(network, pixels_hu, self.settings)
+        scoring.slice_scores(network, pixels_hu, self.settings)
         watch.remove()
         return np.concatenate([part.double().cpu().numpy() for part in given])

@@ -15,9 +15,11 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.models import fitting, folds
-from hcc_utils.models.fitting import Cases, Job, Pixels, Rows, Say
+from hcc_utils.models import fitting, folds, hardware
+from hcc_utils.models.cases import Cases, Job, Rows
+from hcc_utils.models.fitting import Say
 from hcc_utils.models.network import Network
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study.progress import say
 from hcc_utils.study.scores import Scores
@@ -54,7 +56,7 @@ class _Bench:
         left = [j for j in jobs if not fitting.is_finished(self.cases, j, *self._where)]
         jobs = [replace(job, number=n, of=len(jobs)) for n, job in enumerate(jobs, start=1)]
         at_a_time = min(self.settings.processes, len(left))
-        if at_a_time < 2 or fitting.device().type != "cpu":
+        if at_a_time < 2 or hardware.device().type != "cpu":
             return [self.outcome(job) for job in jobs]
         with ProcessPoolExecutor(
             at_a_time, multiprocessing.get_context("spawn"), _take_seat, (self,)

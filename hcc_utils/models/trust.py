@@ -11,9 +11,10 @@ import pandas as pd
 from hcc_utils.imaging import study_slices
 from hcc_utils.models import model_d, robustness, shortcuts
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.fitting import Cases, Pixels
+from hcc_utils.models.cases import Cases
 from hcc_utils.models.model_d import Images, ModelD
 from hcc_utils.models.scorers import Scorers
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 

@@ -1,0 +1,190 @@
+"""Patients with their slices, and which of them a network learns from and scores."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.models import harmonisation, network, scoring
+from hcc_utils.models.network import Network
+from hcc_utils.models.scoring import Pixels
+from hcc_utils.models.settings import Settings
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Cases:
+    """Slices in memory, each with the row of its patient (patient_id, centre, event)."""
+
+    pixels_hu: Pixels
+    patient_of_slice: Rows
+    patients: pd.DataFrame
+
+    @classmethod
+    def of(
+        cls, pixels_hu: Pixels, slices: pd.DataFrame, patients: pd.DataFrame, event: str
+    ) -> Cases:
+        """
+        The slices of these patients.
+
+        Parameters
+        ----------
+        pixels_hu : numpy.ndarray of int16, shape (n_slices, size, size)
+            Intensities in Hounsfield units.
+        slices : pandas.DataFrame
+            One row a slice, in the same order, with ``patient_id``; other patients' are left aside.
+        patients : pandas.DataFrame
+            One row a patient: ``patient_id``, ``centre`` and the outcome.
+        event : str
+            The outcome's column.
+
+        Returns
+        -------
+        Cases
+            In the order of rows that was given.
+
+        Raises
+        ------
+        InputError
+            If slices and pixels do not belong together, or a patient has no slice.
+        """
+        checks.columns(slices, ["patient_id"], name="slices")
+        checks.columns(patients, ["patient_id", "centre", event], name="patients")
+        _refuse_pixels(pixels_hu, len(slices))
+        names = pd.Index(patients["patient_id"].astype(str))
+        if not names.is_unique:
+            raise checks.InputError(
+                f"patients must hold a patient once; {names[names.duplicated()][0]!r} stands twice."
+            )
+        row = names.get_indexer(slices["patient_id"].astype(str))
+        without = names[~np.isin(np.arange(len(names)), row)]
+        if len(without):
+            raise checks.InputError(
+                f"every patient needs a slice; {len(without)} of {len(names)} have none, "
+                f"first {without[0]!r}. Leave them out, or look into imaging_problems.csv."
+            )
+        table = pd.DataFrame(
+            {
+                "patient_id": names,
+                "centre": patients["centre"].to_numpy(),
+                "event": checks.outcomes(event, patients[event]),
+            }
+        )
+        return cls(pixels_hu[row >= 0], row[row >= 0], table)
+
+    @property
+    def event(self) -> checks.Bools:
+        """True for each patient in whom it happened."""
+        event: checks.Bools = self.patients["event"].to_numpy(dtype=bool)
+        return event
+
+    @functools.cached_property
+    def digests(self) -> list[str]:
+        """A hash of each patient's name, outcome and slices."""
+        return [self._digest(row) for row in range(len(self.patients))]
+
+    def _digest(self, row: int) -> str:
+        """The hash of one patient."""
+        content = hashlib.sha256(str(tuple(self.patients.iloc[row])).encode())
+        content.update(self.pixels_hu[self.slices_of(np.array([row]))].tobytes())
+        return content.hexdigest()
+
+    def slices_of(self, rows: Rows) -> Rows:
+        """
+        The slices of some patients.
+
+        Parameters
+        ----------
+        rows : numpy.ndarray of int
+            The patients' rows.
+
+        Returns
+        -------
+        numpy.ndarray of int
+            Positions in ``pixels_hu``.
+        """
+        return np.flatnonzero(np.isin(self.patient_of_slice, rows))
+
+    def settings_of(self, job: Job, settings: Settings) -> Settings:
+        """
+        The settings with the window that a job's network has.
+
+        Parameters
+        ----------
+        job : Job
+            Whose patients' intensities decide it.
+        settings : Settings
+            They say whether it is so.
+
+        Returns
+        -------
+        Settings
+            See `harmonisation.standardised`.
+        """
+        return harmonisation.standardised(settings, self.pixels_hu, self.slices_of(job.learns))
+
+    def scores(self, model: Network, rows: Rows, settings: Settings) -> checks.Floats:
+        """
+        The mean of the slices' softmax scores for each of some patients.
+
+        Parameters
+        ----------
+        model : Network
+            A trained network.
+        rows : numpy.ndarray of int
+            The patients' rows.
+        settings : Settings
+            The window.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_rows,)
+            Higher is worse.
+        """
+        slices = self.slices_of(rows)
+        score = scoring.slice_scores(model, self.pixels_hu[slices], settings)
+        total = np.bincount(self.patient_of_slice[slices], score, minlength=len(self.patients))
+        count = np.bincount(self.patient_of_slice[slices], minlength=len(self.patients))
+        mean: checks.Floats = total[rows] / count[rows]
+        return mean
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A network to be trained, the patients it learns from, and those it then scores."""
+
+    name: str
+    learns: Rows
+    scores: Rows
+    number: int = 1
+    of: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuse a patient on both sides."""
+        both = np.intersect1d(self.learns, self.scores)
+        if len(both):
+            raise checks.InputError(
+                f"network {self.name!r} would score {len(both)} patient(s) it learns from "
+                f"(first: row {both[0]}); out-of-fold scores need separate patients."
+            )
+
+
+def _refuse_pixels(pixels_hu: Pixels, n_slices: int) -> None:
+    """Raise where pixels are not what the preprocessing writes."""
+    if pixels_hu.ndim != 3 or pixels_hu.dtype != np.int16:
+        raise checks.InputError(
+            f"pixels_hu must be int16 of shape (n_slices, {network.SIZE}, {network.SIZE}); "
+            f"got {pixels_hu.dtype} of shape {pixels_hu.shape}. Notebook 02 writes slices.npy."
+        )
+    if len(pixels_hu) != n_slices or pixels_hu.shape[1:] != (network.SIZE, network.SIZE):
+        raise checks.InputError(
+            f"pixels_hu must hold one {network.SIZE} x {network.SIZE} slice for each of the "
+            f"{n_slices} rows of slices; its shape is {pixels_hu.shape}."
+        )

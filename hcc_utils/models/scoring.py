@@ -1,0 +1,47 @@
+"""A network's scores of slices."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from hcc_utils import checks
+from hcc_utils.models import augmentation, hardware
+from hcc_utils.models.network import Network
+from hcc_utils.models.settings import Settings
+
+Pixels = npt.NDArray[np.int16]
+_CHUNK = 128  # slices scored at a time
+
+
+def slice_scores(model: Network, pixels_hu: Pixels, settings: Settings) -> checks.Floats:
+    """
+    The network's softmax score of each slice.
+
+    Parameters
+    ----------
+    model : Network
+        A trained network.
+    pixels_hu : numpy.ndarray of int16, shape (n_slices, size, size)
+        Intensities in Hounsfield units.
+    settings : Settings
+        The window and the number of threads.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_slices,)
+        In [0, 1]; higher is worse.
+    """
+    model = hardware.placed(model).eval()
+    chunks = [pixels_hu[start : start + _CHUNK] for start in range(0, len(pixels_hu), _CHUNK)]
+    with hardware.threads(settings.threads), torch.inference_mode():
+        parts = [_chunk_scores(model, torch.from_numpy(chunk), settings) for chunk in chunks]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _chunk_scores(model: Network, pixels_hu: torch.Tensor, settings: Settings) -> checks.Floats:
+    """The scores of as many slices as memory holds at a time."""
+    images = hardware.laid_out(augmentation.windowed(pixels_hu, settings))
+    score: checks.Floats = model.slice_scores(images).double().cpu().numpy()
+    return score
