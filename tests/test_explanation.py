@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import safetensors.torch
 import torch
 from torch import nn
 
@@ -328,18 +327,6 @@ def test_targets_are_spread_over_the_scores() -> None:
     # 5 + 20 + 5 columns and 5 + 10 + 5 rows
     assert found.iloc[0][["left", "right"]].tolist() == pytest.approx([5 / 30, 25 / 30])
     assert found.iloc[0][["top", "bottom"]].tolist() == pytest.approx([5 / 20, 15 / 20])
-
-
-def test_the_folds_networks_are_found_and_no_other(tmp_path: Path) -> None:
-    """Names as training gives them: a final network and one on its way are left aside."""
-    bundle = frozen()
-    for name in ("fold0", "fold1", "final", "fold2.partial", "outer0_inner0"):
-        path = tmp_path / f"{name}.safetensors"
-        safetensors.torch.save_file(bundle.network.state_dict(), path)
-    found = explanation.fold_networks(bundle, tmp_path)
-    assert len(found) == 2
-    assert torch.equal(found[1].dense.weight, bundle.network.dense.weight)
-    assert explanation.fold_networks(bundle, tmp_path / "none") == []
 
 
 def test_pixels_and_boxes_must_belong_together() -> None:

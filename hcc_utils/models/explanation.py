@@ -6,12 +6,10 @@ import copy
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import safetensors.torch
 import torch
 from scipy import stats
 from torch import nn
@@ -20,11 +18,14 @@ from torch.nn import functional
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 from hcc_utils.imaging import study_slices
-from hcc_utils.models import augmentation, hardware
+from hcc_utils.models import augmentation, hardware, model_d, training
 from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.cases import Cases
+from hcc_utils.models.model_d import Images, ModelD
 from hcc_utils.models.network import Network
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.study.progress import say
+from hcc_utils.study.results import Folder
 
 Maps = npt.NDArray[np.float64]
 
@@ -36,6 +37,11 @@ DRAWS = 8  # random deletions of a slice, averaged
 # What a map must do to pass. The far end of the 95 % interval decides, not the estimate.
 COMPLETE_WITHIN = 0.05  # of the difference to be explained: Sundararajan's own tolerance
 SAME_MAP = 0.5  # rank correlation: below it, less than a quarter of the variance is common
+_NOTHING = (
+    pd.DataFrame(columns=["method", "check", "estimate", "low", "high", "passes", "note"]),
+    pd.DataFrame(columns=["method", "check", "step", "estimate", "reference"]),
+    pd.DataFrame(columns=["title", "left", "right", "top", "bottom"]),
+)
 LEAST_PATIENTS = 10  # fewer are no evidence: nothing passes
 
 
@@ -316,30 +322,6 @@ def targets(
     return table.loc[order[places]]
 
 
-def fold_networks(bundle: Bundle, folder: Path | str) -> list[Network]:
-    """
-    The networks that development's folds were scored with: other seeds, and other patients.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Of the same study: the layers.
-    folder : pathlib.Path or str
-        Where `training.cross_fit` keeps networks.
-
-    Returns
-    -------
-    list of Network
-        None where the folder holds none: at a hospital that got the bundle alone.
-    """
-    found = []
-    for path in sorted(Path(folder).glob("fold*[0-9].safetensors")):
-        network = bundle.settings.network()
-        network.load_state_dict(safetensors.torch.load_file(path))
-        found.append(network)
-    return found
-
-
 def attributed(bundle: Bundle, pixels_hu: Pixels) -> dict[str, Maps]:
     """
     Each method's maps of some slices: single patients' pictures, for the internal edition alone.
@@ -404,6 +386,91 @@ def checked(
     found = pd.DataFrame([row for rows, _ in parts for row in rows])
     curves = pd.concat([curve for _, curve in parts], ignore_index=True)
     return found.astype({"passes": "boolean"}), curves
+
+
+@dataclass(frozen=True)
+class Explained:
+    """
+    Where a centre's scores come from.
+
+    Parameters
+    ----------
+    checks : pandas.DataFrame
+        As `checked` gives it; no row is a patient.
+    curves : pandas.DataFrame
+        As `checked` gives them.
+    pictured : pandas.DataFrame
+        The slices of a few patients, as `targets` gives them: for the internal edition alone.
+    pixels_hu : numpy.ndarray of int16, shape (n_pictured, size, size)
+        Theirs.
+    maps : dict of str to numpy.ndarray
+        Theirs, by method.
+    """
+
+    checks: pd.DataFrame
+    curves: pd.DataFrame
+    pictured: pd.DataFrame
+    pixels_hu: Pixels
+    maps: dict[str, Maps]
+
+    def write(self, here: Folder) -> None:
+        """
+        Nothing; the checks stand in the folder.
+
+        Parameters
+        ----------
+        here : Folder
+            The centre's results.
+        """
+        here.write(self.checks, "explanation.csv")
+
+
+def at_centre(
+    images: Images, found: ModelD, *, here: Folder, bundle: str, n_checked: int, n_pictured: int
+) -> Explained:
+    """
+    What the frozen network looks at in a centre's slices, and whether to believe it.
+
+    Parameters
+    ----------
+    images : Images
+        The centre's patients and slices.
+    found : ModelD
+        Their scores.
+    here : Folder
+        The centre's results, in development with the folds' networks.
+    bundle : str
+        The frozen bundle's folder; empty in development.
+    n_checked, n_pictured : int
+        How many patients the checks and the pictures are of.
+
+    Returns
+    -------
+    Explained
+        Without rows and pictures for a demonstration: nothing may be judged by another study's
+        network.
+    """
+    if model_d.origin(here, bundle=bundle) == "demonstration":
+        return Explained(*_NOTHING, images.pixels_hu[:0], {})
+    frozen = found.bundle or Bundle.read(bundle)
+    chosen, pictured = (
+        targets(frozen, images.slices, found.scores.table, n_patients=number)
+        for number in (n_checked, n_pictured)
+    )
+    others = _fold_networks(images, found, here)
+    tables = checked(frozen, images.pixels_hu[chosen.index], chosen, others=others)
+    pixels = images.pixels_hu[pictured.index]
+    return Explained(*tables, pictured, pixels, attributed(frozen, pixels))
+
+
+def _fold_networks(images: Images, found: ModelD, here: Folder) -> list[Network]:
+    """The networks of development's folds; none at a hospital that was given the bundle alone."""
+    if found.bundle is None:
+        return []
+    cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
+    fold = found.scores.table["fold"].to_numpy(np.int64)
+    where = here.path / model_d.NETWORKS
+    return training.fold_networks(cases, fold, found.bundle.settings, where)
 
 
 @dataclass(frozen=True)

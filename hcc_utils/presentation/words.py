@@ -1436,4 +1436,4 @@ def attribution_verdict(table: pd.DataFrame) -> str:
             f"**{name} fails {len(failed)} of {len(judged)} checks** ({which}): its pictures "
             f"must not be read as what the network sees."
         )
-    return " ".join(said)
+    return " ".join(said) or "No map was checked: nothing may be judged here."

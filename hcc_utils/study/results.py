@@ -54,6 +54,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
     "03_cnn": (
         "scores_d.csv",
         "scores_radiomics.csv",
+        "explanation.csv",
         "shortcuts.csv",
         "pairs_of_centres.csv",
         "size.csv",
