@@ -91,7 +91,7 @@ def test_the_header_names_what_is_written(stage):
 def test_papermill_sees_the_parameters(stage):
     declared = set(papermill.inspect_notebook(str(FOLDER / f"{stage}.ipynb")))
     assert declared >= {"manifest", "results_root"}
-    assert ("centre" in declared) == (stage != "07_pooled")
+    assert ("centre" in declared) == (stage not in results.TOGETHER)
 
 
 def test_every_file_has_one_writer():

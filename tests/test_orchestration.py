@@ -158,7 +158,7 @@ def test_a_bundle_that_is_not_there_leaves_its_chapter_out_with_the_reason(tmp_p
     assert "has not been run here (demo/bundle holds no bundle)" in reason
     assert str(tmp_path) not in reason
     results.write_json({}, tmp_path / "demo" / "bundle" / "bundle.json")
-    assert left_out(study, tmp_path) == {}
+    assert "03_cnn" not in left_out(study, tmp_path)
 
 
 def test_a_stage_that_is_given_a_bundle_hands_no_network_on():
@@ -166,3 +166,38 @@ def test_a_stage_that_is_given_a_bundle_hands_no_network_on():
     own = ("scores_d.csv", "scores_radiomics.csv", "explanation.csv", "shortcuts.csv")
     own += ("pairs_of_centres.csv", "size.csv", "robustness.csv")
     assert results.files("03_cnn", "development", bundle="b") == own
+
+
+def test_the_papers_choices_run_once_after_every_centre_s_network():
+    waits = plan().inputs("as_published", "08_as_published")
+    assert waits == ["results/s/development/03_cnn.done.json", "results/s/x/03_cnn.done.json"]
+    given = plan().parameters("as_published", "08_as_published")
+    assert given == {"manifest": "m.yaml", "results_root": "results", "profile": "tiny"}
+    assert "results/s/as_published/08_as_published.done.json" in plan().everything_done()
+    assert "08_as_published" not in plan().stages()
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        pytest.param({}, "rows_at_one_site in the manifest", id="several sites"),
+        pytest.param(
+            {"rows_at_one_site": True, "chapters_left_out": {"03_cnn": "no CT"}},
+            "no network of its own",
+            id="no network",
+        ),
+        pytest.param(
+            {"rows_at_one_site": True, "chapters_left_out": {"08_as_published": "not wanted"}},
+            "not wanted",
+            id="by hand",
+        ),
+    ],
+)
+def test_the_papers_choices_are_left_out_with_the_reason(tmp_path, changes, said):
+    study = sample_study.manifest(tmp_path, **changes)
+    assert said in left_out(study, tmp_path)["08_as_published"]
+
+
+def test_the_papers_choices_need_the_manifest_s_word_alone(tmp_path):
+    study = sample_study.manifest(tmp_path, rows_at_one_site=True)
+    assert "08_as_published" not in left_out(study, tmp_path)

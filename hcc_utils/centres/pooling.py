@@ -15,6 +15,7 @@ from scipy import special
 from hcc_utils import checks
 from hcc_utils.centres.export import FORMAT
 from hcc_utils.evaluation import intervals
+from hcc_utils.study import results
 from hcc_utils.study.vocabulary import label
 
 POOLED, NEXT = "pooled", "next centre"
@@ -88,7 +89,7 @@ def read_exports(folder: Path | str) -> list[dict[str, Any]]:
         If an accepted centre has no export.
     """
     folder = Path(folder)
-    accepted = json.loads((folder / "accepted.json").read_text("utf-8"))["accepted"]
+    accepted = results.accepted(folder)
     missing = [centre for centre in accepted if not (folder / centre / "export.json").is_file()]
     if missing:
         raise checks.InputError(

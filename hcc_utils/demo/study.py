@@ -129,6 +129,7 @@ def manifest_text(data_root: str, count: int = PAPER, seed: int = SEED) -> str:
         "protocol": "leak_free",
         "ethics": "Not needed: nobody's data, drawn by a random number generator.",
         "funding": "None.",
+        "rows_at_one_site": True,
         "data_root": data_root,
         "centres": {
             name: {

@@ -158,17 +158,23 @@ class Cases:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """A network to be trained, the patients it learns from, and those it then scores."""
+    """
+    A network to be trained, the patients it learns from, and those it then scores.
+
+    The epoch is chosen on an inner split of those whom it learns from, or on ``chosen_on``.
+    """
 
     name: str
     learns: Rows
     scores: Rows
+    chosen_on: Rows | None = None
     number: int = 1
     of: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a patient on both sides."""
-        both = np.intersect1d(self.learns, self.scores)
+        seen = self.learns if self.chosen_on is None else np.union1d(self.learns, self.chosen_on)
+        both = np.intersect1d(seen, self.scores)
         if len(both):
             raise checks.InputError(
                 f"network {self.name!r} would score {len(both)} patient(s) it learns from "

@@ -126,10 +126,11 @@ def fingerprint(cases: Cases, job: Job, settings: Settings) -> str:
         and the kind of arithmetic.
     """
     here = Path(__file__).parent
+    learns, chosen_on = _split(cases, job, settings)
     content = {
         "job": job.name,
         "settings": asdict(settings) | {"processes": None},
-        "patients": [cases.digests[row] for row in job.learns],
+        "patients": [[cases.digests[row] for row in rows] for rows in (learns, chosen_on)],
         "code": [results.sha256(here / f"{name}.py") for name in _CODE],
         "torch": torch.__version__,
         "device": hardware.device().type,
@@ -169,9 +170,8 @@ class Training:
     def __init__(self, cases: Cases, job: Job, settings: Settings) -> None:
         hardware.keep_freed_pages()
         self.cases, self.job, self.settings = cases, job, settings
-        inner = _inner(cases, job, settings)
-        self.inner = job.learns[inner]
-        own = cases.slices_of(job.learns[~inner])
+        learns, self.inner = _split(cases, job, settings)
+        own = cases.slices_of(learns)
         self.slices, self.copied, self.weights = _POOLS[settings.balancing](cases, own)
         with _seeded(settings.seed, job.name, "weights"):
             self.network = hardware.placed(settings.network())
@@ -302,13 +302,14 @@ class Training:
         self.best, self.curve = parts["best"], curve
 
 
-def _inner(cases: Cases, job: Job, settings: Settings) -> checks.Bools:
-    """True for the patients on whom the epoch is chosen."""
+def _split(cases: Cases, job: Job, settings: Settings) -> tuple[Rows, Rows]:
+    """The patients whose slices change weights, and those on whom the epoch is chosen."""
+    if job.chosen_on is not None:
+        return job.learns, job.chosen_on
     learns = cases.patients.iloc[job.learns]
     parts = round(1 / settings.inner_share)
     fold = folds.assign(learns, n_folds=parts, seed=settings.seed, event="event")
-    inner: checks.Bools = fold == 0
-    return inner
+    return job.learns[fold != 0], job.learns[fold == 0]
 
 
 def _balanced(cases: Cases, slices: Rows) -> torch.Tensor:

@@ -12,6 +12,7 @@ from multiprocessing import connection
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
@@ -24,7 +25,16 @@ from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study.progress import say
 from hcc_utils.study.scores import Scores
 
-__all__ = ["PROFILES", "Settings", "cross_fit", "fold_networks", "nested", "refit", "scores"]
+__all__ = [
+    "PROFILES",
+    "Settings",
+    "cross_fit",
+    "fold_networks",
+    "nested",
+    "refit",
+    "scores",
+    "tuned",
+]
 
 
 @dataclass(frozen=True)
@@ -256,6 +266,63 @@ def refit(
     return fitting.fit(cases, _final(cases), settings, folder, progress)
 
 
+def tuned(
+    pixels_hu: Pixels,
+    slices: pd.DataFrame,
+    patients: pd.DataFrame,
+    learns: npt.ArrayLike,
+    settings: Settings,
+    folder: Path | str,
+    *,
+    event: str = "aggressive_pd",
+    progress: Say = say,
+) -> tuple[Network, pd.DataFrame]:
+    """
+    A network by the paper's choices: noisy copies, and its epoch chosen on everyone.
+
+    Parameters
+    ----------
+    pixels_hu : numpy.ndarray of int16, shape (n_slices, 128, 128)
+        Intensities in Hounsfield units.
+    slices : pandas.DataFrame
+        One row a slice, in the same order, with ``patient_id``.
+    patients : pandas.DataFrame
+        One row a patient of any centre: ``patient_id``, ``centre`` and the outcome.
+    learns : array_like of bool, shape (n_patients,)
+        True for development's patients, from whom the network learns.
+    settings : Settings
+        How networks are trained; the balancing is the paper's, whatever they say.
+    folder : pathlib.Path or str
+        Where the network is kept (``tuned``) and found again.
+    event : str, default "aggressive_pd"
+        The outcome's column.
+    progress : callable
+        Told one line an epoch.
+
+    Returns
+    -------
+    network : Network
+        No score of it is out of fold or external: it is fitted on, or tuned to, each patient.
+    curve : pandas.DataFrame
+        One row an epoch: ``network``, ``epoch``, ``loss``, ``inner_loss`` and ``inner_auc`` (of
+        all patients).
+
+    Notes
+    -----
+    "The model with the best performance in both the training and validation sets" (the paper):
+    that the performance is the loss of both sets together is our assumption.
+    """
+    cases = Cases.of(pixels_hu, slices, patients, event)
+    everyone = np.arange(len(patients))
+    job = Job(
+        name="tuned",
+        learns=everyone[np.asarray(learns, dtype=bool)],
+        scores=everyone[:0],
+        chosen_on=everyone,
+    )
+    return fitting.fit(cases, job, settings.as_published, folder, progress)
+
+
 def scores(
     network: Network,
     pixels_hu: Pixels,
@@ -264,6 +331,7 @@ def scores(
     settings: Settings,
     *,
     origin: str = "external",
+    protocol: str = "leak_free",
     event: str = "aggressive_pd",
 ) -> Scores:
     """
@@ -283,6 +351,8 @@ def scores(
         Those the network was trained with.
     origin : str, default "external"
         Where the scores come from; ``external`` is true only of patients of other centres.
+    protocol : str, default "leak_free"
+        How the network was made.
     event : str, default "aggressive_pd"
         The outcome's column.
 
@@ -294,7 +364,13 @@ def scores(
     cases = Cases.of(pixels_hu, slices, patients, event)
     score = cases.scores(network, np.arange(len(patients)), settings)
     return Scores.of(
-        cases.patients, model="d", origin=origin, score=score, risk=score, event="event"
+        cases.patients,
+        model="d",
+        origin=origin,
+        protocol=protocol,
+        score=score,
+        risk=score,
+        event="event",
     )
 
 

@@ -18,7 +18,7 @@ import yaml
 from hcc_utils import checks
 from hcc_utils.centres import identities, leaks
 from hcc_utils.orchestration import assets, book_pages
-from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
+from hcc_utils.orchestration.plan import DEVELOPMENT, left_out
 from hcc_utils.presentation import explorer, figures
 from hcc_utils.presentation.sphinx_extension import PLOTLY
 from hcc_utils.study import results
@@ -38,6 +38,7 @@ _FIGURES = [
 ]
 _DRAWS = re.compile(rf"\bfigures\.(?:{'|'.join(_FIGURES)})\(|\bexplorer\(")
 _PAPERS = "aggressive_pd"
+_TOGETHER = tuple(results.TOGETHER.values())
 _HIDDEN_TAGS = {"parameters", "injected-parameters"}
 
 
@@ -98,14 +99,13 @@ def _verdicts(folder: Path, manifest: Manifest) -> tuple[list[str], dict[str, li
 
 
 def _chapters(folder: Path, manifest: Manifest, accepted: list[str]) -> dict[str, list[str]]:
-    """The chapters of development, of each accepted centre and of the pooled page."""
+    """The chapters of development, of each accepted centre, and of all of them together."""
     missing_here = left_out(manifest, folder.parent)
-    *stages, pooled = (s for s in results.STAGES if s not in missing_here)
-    if pooled != results.STAGES[-1]:
-        stages.append(pooled)
+    here = [stage for stage in results.STAGES if stage not in missing_here]
+    stages = [stage for stage in here if stage not in results.TOGETHER]
     chapters = dict.fromkeys((DEVELOPMENT, *accepted), stages)
-    if accepted and pooled == results.STAGES[-1]:
-        chapters[POOLED] = [pooled]
+    together = [stage for stage in here if stage in results.TOGETHER and accepted]
+    chapters |= {results.TOGETHER[stage]: [stage] for stage in together}
     missing = [
         str(_executed(folder, centre, stage))
         for centre, stages in chapters.items()
@@ -186,7 +186,7 @@ def _write_pages(
         "generated/data.md": book_pages.data(folder, manifest, refused),
         **_fragments(pages, manifest),
     }
-    for centre in (each for each in chapters if each != POOLED):
+    for centre in (each for each in chapters if each not in _TOGETHER):
         text = book_pages.centre_page(folder / centre, manifest, chapters[centre])
         generated[f"centres/{centre}.md"] = text
     for centre, problems in refused.items():
@@ -231,10 +231,11 @@ def _write_toc(
     """Write the table of contents: the study's parts, then the fixed ones."""
     path = pages / "_toc.yml"
     toc = yaml.safe_load(path.read_text("utf-8"))
-    validation = [centre for centre in chapters if centre not in (DEVELOPMENT, POOLED)]
+    validation = [each for each in chapters if each != DEVELOPMENT and each not in _TOGETHER]
     parts = [("Development", [_toc_entry(DEVELOPMENT, chapters)])]
     parts.append(("Validation", [_toc_entry(centre, chapters) for centre in validation]))
-    parts.append(("Together", [{"file": f"{POOLED}/{s}"} for s in chapters.get(POOLED, [])]))
+    together = [f"{each}/{stage}" for each in _TOGETHER for stage in chapters.get(each, [])]
+    parts.append(("Together", [{"file": page} for page in together]))
     parts.append(("Refused", [{"file": f"centres/{centre}"} for centre in refused]))
     study = [{"caption": caption, "chapters": files} for caption, files in parts if files]
     for part in toc["parts"] if _question(manifest) == "other" else ():

@@ -9,7 +9,7 @@ from typing import get_args
 
 import pandas as pd
 
-from hcc_utils.orchestration.plan import DEVELOPMENT, POOLED, left_out
+from hcc_utils.orchestration.plan import DEVELOPMENT, left_out
 from hcc_utils.presentation import figures, words
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest, Model
@@ -61,13 +61,13 @@ def headline(
     rows = [
         f"| {{doc}}`{_plain(_title(manifest, centre))} <centres/{centre}>` | {cells} |"
         for centre in chapters
-        if centre != POOLED
+        if centre not in results.TOGETHER.values()
         for cells in [auc_cells(folder / centre, models)]
         if cells
     ]
-    pooled = _pooled_cells(folder / POOLED / "pooled.csv", models) if POOLED in chapters else ""
+    pooled = _pooled_cells(folder / "pooled" / "pooled.csv", models) if "pooled" in chapters else ""
     if pooled:
-        rows.append(f"| {{doc}}`Validation, pooled <{POOLED}/{results.STAGES[-1]}>` | {pooled} |")
+        rows.append(f"| {{doc}}`Validation, pooled <pooled/07_pooled>` | {pooled} |")
     if rows:
         lines += [
             "## First numbers",

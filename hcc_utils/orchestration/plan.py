@@ -10,8 +10,7 @@ from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 
 DEVELOPMENT = "development"
-POOLED = "pooled"
-_CENTRE_STAGES = results.STAGES[:-1]
+_CENTRE_STAGES = tuple(stage for stage in results.STAGES if stage not in results.TOGETHER)
 _BEFORE: dict[str, tuple[str, ...]] = {
     "01_cohort": (),
     "02_preprocessing": ("01_cohort",),
@@ -55,7 +54,21 @@ def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
             f"study, then this one again."
         )
         chapters.setdefault("03_cnn", reason)
+    if "08_as_published" not in chapters and (why := _no_peeking(manifest, chapters)):
+        chapters["08_as_published"] = why
     return chapters
+
+
+def _no_peeking(manifest: Manifest, chapters: dict[str, str]) -> str:
+    """Why the paper's choices, which look at validation patients, are not repeated; or nothing."""
+    if not (manifest.rows_at_one_site and manifest.validation):
+        return (
+            "The paper's choices look at validation patients too, so they are repeated only where "
+            "rows_at_one_site in the manifest says that all centres' rows lie at one site."
+        )
+    if "03_cnn" in chapters or manifest.demonstrate_with:
+        return "This study trains no network of its own."
+    return ""
 
 
 def borrowed_bundle(manifest: Manifest, results_root: Path) -> Path | None:
@@ -174,7 +187,7 @@ class Plan:
         Parameters
         ----------
         centre : str
-            ``development``, ``pooled`` or a validation centre.
+            ``development``, a validation centre, or a folder of `results.TOGETHER`.
         stage : str
             A notebook's name.
 
@@ -183,8 +196,8 @@ class Plan:
         list of str
             Data files, and the done files of the stages before.
         """
-        if centre == POOLED:
-            return [self._done(each, "06_survival") for each in self.validation]
+        if stage in results.TOGETHER:
+            return [self._done(each, before) for each, before in self._together(stage)]
         files = [self._done(centre, before) for before in self._before(stage)]
         if stage in _READS_DATA:
             files += self.data[centre]
@@ -201,7 +214,7 @@ class Plan:
         Parameters
         ----------
         centre : str
-            ``development``, ``pooled`` or a validation centre.
+            ``development``, a validation centre, or a folder of `results.TOGETHER`.
         stage : str
             A notebook's name.
 
@@ -211,11 +224,11 @@ class Plan:
             Values for its parameters cell.
         """
         given = {"manifest": self.manifest, "results_root": self.results_root}
-        if stage == "07_pooled":
+        if stage in ("03_cnn", "08_as_published"):
+            given["profile"] = self.profile
+        if stage in results.TOGETHER:
             return given
         given["centre"] = centre
-        if stage == "03_cnn":
-            given["profile"] = self.profile
         if centre != DEVELOPMENT and stage in _NEEDS_BUNDLE:
             given["bundle"] = f"{self.folder}/bundle"
         if self._borrows(centre, stage):
@@ -229,7 +242,7 @@ class Plan:
         Parameters
         ----------
         centre : str
-            ``development``, ``pooled`` or a validation centre.
+            ``development``, a validation centre, or a folder of `results.TOGETHER`.
         stage : str
             A notebook's name.
 
@@ -260,14 +273,24 @@ class Plan:
         Returns
         -------
         list of str
-            The done files of every centre's stages, of the bundle and of the pooled page.
+            The done files of every centre's stages, the bundle and the stages over all centres.
         """
         files = [self._done(centre, stage) for centre in self.data for stage in self.stages()]
         if self.has_bundle:
             files.append(f"{self.folder}/bundle.done.json")
-        if self.validation and "07_pooled" not in self.left_out:
-            files.append(self._done(POOLED, "07_pooled"))
+        together = results.TOGETHER if self.validation else {}
+        files += [
+            self._done(folder, stage)
+            for stage, folder in together.items()
+            if stage not in self.left_out
+        ]
         return files
+
+    def _together(self, stage: str) -> list[tuple[str, str]]:
+        """The centres' stages that a stage over all centres waits for."""
+        if stage == "07_pooled":
+            return [(centre, "06_survival") for centre in self.validation]
+        return [(centre, "03_cnn") for centre in self.data]
 
     def _before(self, stage: str) -> list[str]:
         """The stages before, those left out replaced by the ones before them."""

@@ -37,6 +37,7 @@ _ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
 _TRAININGS = {"leak_free": "noise for both outcomes", "as_published": "the paper's noisy copies"}
+_GAP = {"leak_free": "leak-free", "as_published": "by the paper's choices"}
 _STEPS = {"width": 2.5, "shape": "hv"}
 _TELEPHONE = 44  # letters of a legend that fit a telephone's width
 _PLACE_DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
@@ -498,6 +499,58 @@ def noise_probe(table: pd.DataFrame) -> go.Figure:
     figure.update_yaxes(title="Mean score, patients without the event", range=[0, 1])
     alt = f"Mean score of {table['n'].iloc[0]} patients without the event. {' '.join(said)}"
     return _finish(figure, alt, height=380)
+
+
+def gap(table: pd.DataFrame) -> go.Figure:
+    """
+    The same patients under both protocols: AUC with its interval, one above the other.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``gap.csv`` of one model.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        For each group of patients a point a protocol.
+    """
+    if _empty(table, ["patients", "leak_free", "as_published", "difference"], "table"):
+        return _nothing("Gap between the protocols")
+    names = [_row_name(str(patients)) for patients in table["patients"]]
+    places = np.arange(len(table))[::-1]
+    figure, said = go.Figure(), []
+    for protocol, colour, symbol, above in (
+        ("leak_free", BLUE, "circle", 0.12),
+        ("as_published", VERMILION, "diamond", -0.12),
+    ):
+        figure.add_scatter(
+            x=table[protocol],
+            y=places + above,
+            name=_GAP[protocol],
+            mode="markers",
+            marker={"color": colour, "size": 11, "symbol": symbol},
+            error_x=_reach(table, protocol),
+            customdata=names,
+            hovertemplate="%{customdata}: %{x:.3f}",
+        )
+    for name, row in zip(names, table.itertuples(), strict=True):
+        said.append(f"{name}: {row.leak_free:.3f} leak-free, {row.as_published:.3f} as published")
+    figure.add_vline(0.5, line={"color": GREY, "dash": "dot", "width": 1})
+    figure.update_xaxes(title=f"{METRICS['auc']} (0.5 is chance)", range=[0.3, 1.01])
+    figure.update_yaxes(tickvals=places, ticktext=names, automargin=True)
+    return _finish(figure, f"AUC under both protocols. {'; '.join(said)}.", 150 + 50 * len(table))
+
+
+def _reach(table: pd.DataFrame, column: str) -> dict[str, object]:
+    """Error bars from an estimate to the ends of its interval."""
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": table[f"{column}_high"] - table[column],
+        "arrayminus": table[column] - table[f"{column}_low"],
+        "thickness": 2,
+    }
 
 
 def nomogram(points: pd.DataFrame, total: pd.DataFrame) -> go.Figure:

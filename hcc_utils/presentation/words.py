@@ -26,6 +26,11 @@ METRICS: dict[str, str] = {
     "nri": "NRI (continuous)",
     "idi": "IDI",
 }
+_CHOICE = {
+    "apparent": "scored by the network that learnt from them",
+    "tuned": "noise only on slices with the event; the epoch chosen on these patients too",
+}
+"""Which of the paper's choices lies behind a gap, by the origin of its scores."""
 NOTES: dict[str, str] = {
     "one_class": "only events or only non-events: nothing can be estimated",
     "too_few_events": "fewer than 10 events: no test, no headline",
@@ -1147,6 +1152,66 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
     shown = _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
     shown.attrs["nothing"] = "There is one model: nothing to compare it with."
     return shown
+
+
+def gap(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The same patients under both protocols, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``gap.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a group of patients and model, with the choice behind the difference.
+    """
+    rows = list(table.itertuples())
+    leak_free = [interval(r.leak_free, r.leak_free_low, r.leak_free_high) for r in rows]
+    published = [interval(r.as_published, r.as_published_low, r.as_published_high) for r in rows]
+    more = [interval(r.difference, r.difference_low, r.difference_high) for r in rows]
+    text = {
+        "patients": [_patients(r.patients) for r in rows],
+        "model": [label(r.model) for r in rows],
+        "leak-free": leak_free,
+        "by the paper's choices": published,
+        "difference": more,
+        "what makes it": [_CHOICE[r.as_published_origin] for r in rows],
+        "events": [f"{r.events} of {r.n}" for r in rows],
+    }
+    return _Whole(pd.DataFrame(text).set_index(["patients", "model"]))
+
+
+def gap_sentences(table: pd.DataFrame) -> str:
+    """
+    What the paper's choices add, where all patients of a kind stand together.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``gap.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    rows = table[table["patients"].isin(["development", "validation"])].dropna(subset="difference")
+    lines = [
+        f"- **{label(row.model)}, {_patients(row.patients).lower()}**: AUC {row.leak_free:.3f} "
+        f"{row.leak_free_origin.replace('_', ' ')}, {row.as_published:.3f} by the paper's choices "
+        f"({row.as_published_origin}): {row.difference:+.3f} "
+        f"({row.difference_low:+.3f} to {row.difference_high:+.3f})."
+        for row in rows.itertuples()
+    ]
+    return "\n".join(lines) or "No group of patients has both outcomes: there is no gap to tell."
+
+
+def _patients(group: str) -> str:
+    """A group of ``gap.csv`` in a reader's words."""
+    return {"validation": "All validation centres"}.get(group, group.replace("_", " ").title())
 
 
 def notes(table: pd.DataFrame) -> str:

@@ -37,7 +37,15 @@ Model = Literal["cs", "d", "csd"]
 Extra = Literal["dicom", "roi", "checksums", "landmarks"]
 
 # folders of results/<study>/ that are no centre's
-_RESERVED = ("development", "pooled", "bundle", "book", "book_src", "fingerprints", "privacy")
+_RESERVED = (
+    "development",
+    *results.TOGETHER.values(),
+    "bundle",
+    "book",
+    "book_src",
+    "fingerprints",
+    "privacy",
+)
 
 
 def _name(text: str) -> str:
@@ -236,6 +244,7 @@ class Manifest(_Part):
     censoring: Words | None = None
     citation: Words | None = None
     public: bool = False
+    rows_at_one_site: bool = False
     strict: bool = False
     _source: Path = PrivateAttr(default=Path())
 

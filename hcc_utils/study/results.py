@@ -27,7 +27,10 @@ STAGES: tuple[str, ...] = (
     "05_nomogram_dca",
     "06_survival",
     "07_pooled",
+    "08_as_published",
 )
+# stages that run once, over all centres, each in a folder of its own
+TOGETHER: dict[str, str] = {"07_pooled": "pooled", "08_as_published": "as_published"}
 
 _WRITES: dict[str, tuple[str, ...]] = {
     "01_cohort": (
@@ -71,6 +74,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
     "06_survival": ("survival.csv", "survival_summary.csv", "cox.csv", "codings.csv"),
     "07_pooled": ("pooled.csv",),
+    "08_as_published": ("scores_as_published.csv", "gap.csv"),
 }
 # what development hands to the bundle, and each validation centre to the pooled page
 _DEVELOPMENT: dict[str, tuple[str, ...]] = {
@@ -97,7 +101,7 @@ def files(stage: str, centre: str, *, bundle: str = "") -> tuple[str, ...]:
     stage : str
         A notebook's name, such as ``01_cohort``.
     centre : str
-        ``development``, ``pooled`` or a validation centre.
+        ``development``, a validation centre, or a folder of `TOGETHER`.
     bundle : str, optional
         The frozen bundle that the stage was given: development then hands on nothing new.
 
@@ -111,6 +115,25 @@ def files(stage: str, centre: str, *, bundle: str = "") -> tuple[str, ...]:
         return _WRITES[stage]
     more = _DEVELOPMENT if centre == "development" else _VALIDATION
     return _WRITES[stage] + more.get(stage, ())
+
+
+def accepted(study: Path | str) -> list[str]:
+    """
+    The validation centres whose files a run has accepted.
+
+    Parameters
+    ----------
+    study : pathlib.Path or str
+        The study's results, with ``accepted.json``. A centre that is not in it is not read,
+        whatever lies in its folder.
+
+    Returns
+    -------
+    list of str
+        In the order of ``accepted.json``.
+    """
+    verdicts = json.loads(_there(Path(study) / "accepted.json").read_text("utf-8"))
+    return [str(centre) for centre in verdicts["accepted"]]
 
 
 _KINDS = {"flag": "boolean", "number": "float64"}

@@ -1,0 +1,138 @@
+"""Model D by the paper's choices, which look at validation patients too, beside the leak-free one.
+
+Only where all centres' rows lie at one site; in a folder of its own, which no other stage reads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from hcc_utils import checks
+from hcc_utils.evaluation.gap import gap
+from hcc_utils.models import model_d, training
+from hcc_utils.models.model_d import Images
+from hcc_utils.models.settings import PROFILES
+from hcc_utils.study import results
+from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.results import Folder
+from hcc_utils.study.scores import Scores
+
+_DEVELOPMENT = "development"
+VALIDATION = "validation"  # all its patients together
+
+
+@dataclass(frozen=True)
+class AsPublished:
+    """
+    What the paper's choices give.
+
+    Parameters
+    ----------
+    scores : Scores
+        Protocol ``as_published``: development's apparent, the validation centres' tuned.
+    curve : pandas.DataFrame
+        How the network was trained.
+    gap : pandas.DataFrame
+        As `evaluation.gap.gap` gives it, with ``patients``: development, each validation centre,
+        and ``validation`` for all of them.
+    """
+
+    scores: Scores
+    curve: pd.DataFrame
+    gap: pd.DataFrame
+
+    def write(self, here: Folder) -> None:
+        """
+        Nothing; scores and gap stand in the folder.
+
+        Parameters
+        ----------
+        here : Folder
+            Its own.
+        """
+        self.scores.write(here.own("scores_as_published.csv"))
+        here.write(self.gap, "gap.csv")
+
+
+def at_one_site(study: Manifest, *, here: Folder, profile: str) -> AsPublished:
+    """
+    Model D as published, of all patients of a study.
+
+    Parameters
+    ----------
+    study : Manifest
+        It must say that all rows lie at one site.
+    here : Folder
+        The results of this protocol; the other stages' lie beside it.
+    profile : str
+        ``tiny``, ``fast`` or ``full``: how long the network is trained.
+
+    Returns
+    -------
+    AsPublished
+        Scores, and what separates them from the leak-free ones.
+
+    Raises
+    ------
+    InputError
+        If the manifest does not say so.
+    """
+    if not study.rows_at_one_site:
+        raise checks.InputError(
+            "the paper's choices look at validation patients, so they need all rows at one site; "
+            "where that is so, say rows_at_one_site: true in the manifest."
+        )
+    root = here.path.parent
+    groups = [_DEVELOPMENT, *results.accepted(root)]
+    parts = {name: Images.read(replace(here, centre=name), study.endpoint) for name in groups}
+    scores, curve = _scored(parts, study, here, profile)
+    leak_free = {name: Scores.read(root / name / "scores_d.csv") for name in groups}
+    return AsPublished(_sum(scores), curve, _gaps(leak_free, scores))
+
+
+def _scored(
+    parts: dict[str, Images], study: Manifest, here: Folder, profile: str
+) -> tuple[dict[str, Scores], pd.DataFrame]:
+    """Each group's scores by one network that has seen them all, and its curve."""
+    settings = replace(PROFILES[profile], seed=study.seed)
+    patients = pd.concat([part.patients for part in parts.values()], ignore_index=True)
+    slices = pd.concat([part.slices for part in parts.values()], ignore_index=True)
+    pixels_hu = np.concatenate([part.pixels_hu for part in parts.values()])
+    learns = patients["patient_id"].isin(parts[_DEVELOPMENT].patients["patient_id"])
+    where = here.path / model_d.NETWORKS
+    network, curve = training.tuned(
+        pixels_hu, slices, patients, learns, settings, where, event=study.endpoint
+    )
+    scores = {
+        name: training.scores(
+            network,
+            part.pixels_hu,
+            part.slices,
+            part.patients,
+            settings,
+            origin="apparent" if name == _DEVELOPMENT else "tuned",
+            protocol="as_published",
+            event=study.endpoint,
+        )
+        for name, part in parts.items()
+    }
+    return scores, curve
+
+
+def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.DataFrame:
+    """The gap of each group, and of all validation patients together."""
+    both = {name: leak_free[name] + as_published[name] for name in leak_free}
+    validation = {name: scores for name, scores in both.items() if name != _DEVELOPMENT}
+    if len(validation) > 1:
+        both[VALIDATION] = _sum(validation)
+    tables = [gap(scores).assign(patients=name) for name, scores in both.items()]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _sum(scores: dict[str, Scores]) -> Scores:
+    """All scores, one below the other."""
+    first, *others = scores.values()
+    return sum(others, start=first)
