@@ -58,7 +58,8 @@ def _row(scores: Scores) -> dict[str, Any]:
     """One model's row."""
     areas = comparison.compare(scores).query("metric == 'auc'").set_index("protocol")
     row: dict[str, Any] = dict(areas.loc["leak_free", ["model", "metric", "n", "events"]])
-    row["note"] = "; ".join(note for note in areas["note"].unique() if note)
+    notes = "; ".join(filter(None, areas["note"])).split("; ")
+    row["note"] = "; ".join(dict.fromkeys(notes))
     for protocol in PROTOCOLS:
         row[f"{protocol}_origin"] = areas.loc[protocol, "origin"]
         row[protocol] = areas.loc[protocol, "estimate"]
