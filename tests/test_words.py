@@ -597,3 +597,33 @@ def test_a_map_that_fails_is_said_to():
     said = words.attribution_verdict(ATTRIBUTED)
     assert "Grad-CAM passes all 1 checks that could be made." in said
     assert "**Integrated gradients fails 1 of 1 checks** (Random weights:" in said
+
+
+def test_a_gap_reads_in_words():
+    table = pd.DataFrame(
+        {
+            "patients": ["development", "hospital_c", "validation"],
+            "model": "d",
+            "leak_free_origin": ["out_of_fold", "external", "external"],
+            **{f"leak_free{end}": [0.7, 0.6, 0.6] for end in ("", "_low", "_high")},
+            "as_published_origin": ["apparent", "tuned", "tuned"],
+            **{f"as_published{end}": [0.95, 0.65, 0.65] for end in ("", "_low", "_high")},
+            **{f"difference{end}": [0.25, 0.05, 0.05] for end in ("", "_low", "_high")},
+            "n": [236, 32, 96],
+            "events": [60, 7, 22],
+        }
+    )
+    shown = words.gap(table)
+    assert shown.index.get_level_values("patients").tolist() == [
+        "Development",
+        "Hospital C",
+        "All validation centres",
+    ]
+    assert shown["the paper's model was"].tolist() == ["fitted on them"] + ["chosen on them"] * 2
+    said = words.gap_sentences(table)
+    assert said.splitlines()[0] == (
+        "- **Model D, development**: AUC 0.700 out of fold, 0.950 by the paper's choices "
+        "(apparent): +0.250 (+0.250 to +0.250)."
+    )
+    assert "Hospital C" not in said
+    assert words.gap_sentences(table.assign(difference=None)).startswith("No group of patients")

@@ -19,6 +19,7 @@ from hcc_utils.presentation.words import (
     CODINGS,
     METRICS,
     group_name,
+    group_of_centres,
 )
 from hcc_utils.study.vocabulary import MODELS, label
 
@@ -453,7 +454,8 @@ def learning_curves(table: pd.DataFrame) -> go.Figure:
             )
     for row, words in enumerate(titles, start=1):
         figure.update_yaxes(title=words, row=row, col=1)
-    figure.update_xaxes(title="Epoch", tickformat="d", row=2, col=1)
+    step = -(-int(table["epoch"].max()) // 10)
+    figure.update_xaxes(title="Epoch", dtick=step, row=2, col=1)
     ends = table.groupby("network", sort=False)
     last = ends.last()
     alt = (
@@ -517,7 +519,7 @@ def gap(table: pd.DataFrame) -> go.Figure:
     """
     if _empty(table, ["patients", "leak_free", "as_published", "difference"], "table"):
         return _nothing("Gap between the protocols")
-    names = [_row_name(str(patients)) for patients in table["patients"]]
+    names = [group_of_centres(str(patients)) for patients in table["patients"]]
     places = np.arange(len(table))[::-1]
     figure, said = go.Figure(), []
     for protocol, colour, symbol, above in (
@@ -537,7 +539,8 @@ def gap(table: pd.DataFrame) -> go.Figure:
     for name, row in zip(names, table.itertuples(), strict=True):
         said.append(f"{name}: {row.leak_free:.3f} leak-free, {row.as_published:.3f} as published")
     figure.add_vline(0.5, line={"color": GREY, "dash": "dot", "width": 1})
-    figure.update_xaxes(title=f"{METRICS['auc']} (0.5 is chance)", range=[0.3, 1.01])
+    lowest = table[["leak_free_low", "as_published_low"]].min(axis=None)
+    figure.update_xaxes(title=f"{METRICS['auc']} (0.5 is chance)", range=[lowest - 0.02, 1.01])
     figure.update_yaxes(tickvals=places, ticktext=names, automargin=True)
     return _finish(figure, f"AUC under both protocols. {'; '.join(said)}.", 150 + 50 * len(table))
 
@@ -708,7 +711,7 @@ def _halved(pictures: npt.NDArray[np.integer | np.floating]) -> npt.NDArray[np.f
 
 def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
     """
-    Distribution of each model's risks, patients with and without the event apart.
+    Distribution of each model's scores, patients with and without the event apart.
 
     Parameters
     ----------
@@ -724,7 +727,7 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
         A panel of bars for each model.
     """
     if _empty(scores, ["model", "risk"], "scores"):
-        return _nothing("Distribution of predicted risks")
+        return _nothing("Distribution of scores")
     models = list(scores.groupby("model", sort=False))
     figure = make_subplots(rows=len(models), cols=1, shared_xaxes=True, vertical_spacing=0.06)
     edges = np.arange(bins + 1) / bins
@@ -748,9 +751,9 @@ def score_distribution(scores: pd.DataFrame, *, bins: int = 20) -> go.Figure:
                 said.append(f"{label(model)}, {name.lower()}: median {np.median(risk[which]):.2f}")
         figure.update_yaxes(title=f"{label(str(model))}<br>patients", row=row, col=1)
     figure.update_layout(barmode="stack")
-    figure.update_xaxes(range=[0, 1], tickformat=".0%")
-    figure.update_xaxes(title="Predicted risk", row=len(models), col=1)
-    alt = f"Distribution of predicted risks. {'; '.join(said)}."
+    figure.update_xaxes(range=[0, 1])
+    figure.update_xaxes(title="Score", row=len(models), col=1)
+    alt = f"Distribution of scores. {'; '.join(said)}."
     return _finish(figure, alt, height=140 + 170 * len(models))
 
 

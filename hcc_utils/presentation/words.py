@@ -26,15 +26,14 @@ METRICS: dict[str, str] = {
     "nri": "NRI (continuous)",
     "idi": "IDI",
 }
-_CHOICE = {
-    "apparent": "scored by the network that learnt from them",
-    "tuned": "noise only on slices with the event; the epoch chosen on these patients too",
-}
-"""Which of the paper's choices lies behind a gap, by the origin of its scores."""
+_CHOICE = {"apparent": "fitted on them", "tuned": "chosen on them"}
+"""What a model has to do with the patients whom it scores, by the origin of its scores."""
 NOTES: dict[str, str] = {
     "one_class": "only events or only non-events: nothing can be estimated",
     "too_few_events": "fewer than 10 events: no test, no headline",
     "stacked_no_headline": "fitted on these patients' own scores: no headline",
+    "apparent_no_headline": "fitted on these very patients: no headline",
+    "tuned_no_headline": "chosen on these very patients: no headline",
     "interval_ignores_refitting": "the interval leaves out the spread between folds: too narrow",
     "threshold_may_be_chosen_here": "the threshold was chosen on these patients",
     "not_pooled": "without a standard error: not in the mean",
@@ -1173,12 +1172,12 @@ def gap(table: pd.DataFrame) -> pd.DataFrame:
     published = [interval(r.as_published, r.as_published_low, r.as_published_high) for r in rows]
     more = [interval(r.difference, r.difference_low, r.difference_high) for r in rows]
     text = {
-        "patients": [_patients(r.patients) for r in rows],
+        "patients": [group_of_centres(r.patients) for r in rows],
         "model": [label(r.model) for r in rows],
         "leak-free": leak_free,
         "by the paper's choices": published,
         "difference": more,
-        "what makes it": [_CHOICE[r.as_published_origin] for r in rows],
+        "the paper's model was": [_CHOICE[r.as_published_origin] for r in rows],
         "events": [f"{r.events} of {r.n}" for r in rows],
     }
     return _Whole(pd.DataFrame(text).set_index(["patients", "model"]))
@@ -1200,17 +1199,29 @@ def gap_sentences(table: pd.DataFrame) -> str:
     """
     rows = table[table["patients"].isin(["development", "validation"])].dropna(subset="difference")
     lines = [
-        f"- **{label(row.model)}, {_patients(row.patients).lower()}**: AUC {row.leak_free:.3f} "
-        f"{row.leak_free_origin.replace('_', ' ')}, {row.as_published:.3f} by the paper's choices "
-        f"({row.as_published_origin}): {row.difference:+.3f} "
+        f"- **{label(row.model)}, {group_of_centres(row.patients).lower()}**: AUC "
+        f"{row.leak_free:.3f} {row.leak_free_origin.replace('_', ' ')}, {row.as_published:.3f} "
+        f"by the paper's choices ({row.as_published_origin}): {row.difference:+.3f} "
         f"({row.difference_low:+.3f} to {row.difference_high:+.3f})."
         for row in rows.itertuples()
     ]
     return "\n".join(lines) or "No group of patients has both outcomes: there is no gap to tell."
 
 
-def _patients(group: str) -> str:
-    """A group of ``gap.csv`` in a reader's words."""
+def group_of_centres(group: str) -> str:
+    """
+    The patients of a row of ``gap.csv`` in a reader's words.
+
+    Parameters
+    ----------
+    group : str
+        ``development``, a validation centre, or ``validation``.
+
+    Returns
+    -------
+    str
+        Such as "Hospital C" or "All validation centres".
+    """
     return {"validation": "All validation centres"}.get(group, group.replace("_", " ").title())
 
 
