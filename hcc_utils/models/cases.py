@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import mmap
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +24,12 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Cases:
-    """Slices in memory, each with the row of its patient (patient_id, centre, event)."""
+    """
+    Slices, each with the row of its patient (patient_id, centre, event).
+
+    Pixels that are mapped from a file stay there, and what is read of them is not kept: however
+    many patients there are, memory holds a batch. Other processes open the same file.
+    """
 
     pixels_hu: Pixels
     patient_of_slice: Rows
@@ -37,9 +45,10 @@ class Cases:
         Parameters
         ----------
         pixels_hu : numpy.ndarray of int16, shape (n_slices, size, size)
-            Intensities in Hounsfield units.
+            Intensities in Hounsfield units, in memory or mapped from a file.
         slices : pandas.DataFrame
-            One row a slice, in the same order, with ``patient_id``; other patients' are left aside.
+            One row a slice, in the same order, with ``patient_id``; other patients' are left
+            aside, which copies the rest into memory.
         patients : pandas.DataFrame
             One row a patient: ``patient_id``, ``centre`` and the outcome.
         event : str
@@ -77,7 +86,22 @@ class Cases:
                 "event": checks.outcomes(event, patients[event]),
             }
         )
-        return cls(pixels_hu[row >= 0], row[row >= 0], table)
+        asked = row >= 0
+        return cls(pixels_hu if asked.all() else pixels_hu[asked], row[asked], table)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Of pixels that are a whole file, its name."""
+        file = self.pixels_hu
+        # of a part of the file numpy does not know where it begins
+        whole = isinstance(file, np.memmap) and isinstance(file.base, mmap.mmap)
+        return vars(self) | ({"pixels_hu": Path(file.filename)} if whole else {})
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Open the file again."""
+        file = state["pixels_hu"]
+        if isinstance(file, Path):
+            state["pixels_hu"] = np.load(file, mmap_mode="r")
+        vars(self).update(state)
 
     @property
     def event(self) -> checks.Bools:
@@ -149,7 +173,7 @@ class Cases:
             Higher is worse.
         """
         slices = self.slices_of(rows)
-        score = scoring.slice_scores(model, self.pixels_hu[slices], settings)
+        score = scoring.slice_scores(model, self.pixels_hu, settings, slices)
         total = np.bincount(self.patient_of_slice[slices], score, minlength=len(self.patients))
         count = np.bincount(self.patient_of_slice[slices], minlength=len(self.patients))
         mean: checks.Floats = total[rows] / count[rows]

@@ -7,10 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from hcc_utils import checks
 from hcc_utils.evaluation import intervals
-from hcc_utils.models import fitting
+from hcc_utils.models import fitting, scoring
 from hcc_utils.models.cases import Cases, Job, Rows
 from hcc_utils.models.fitting import Say
+from hcc_utils.models.network import Network
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PUBLISHED_NOISE_SD, Settings
 from hcc_utils.study.progress import say
@@ -74,16 +76,21 @@ def noise_probe(
     for protocol, (how, where) in ways.items():
         network, _ = fitting.fit(cases, job, how, where, progress)
         for noise_sd in NOISE_SDS:
-            noisy = _noisy(cases, quiet, noise_sd * settings.window_width_hu)
-            score = noisy.scores(network, quiet, how)
+            score = _scores(cases, quiet, noise_sd * settings.window_width_hu, network, how)
             low, high = intervals.bootstrapped_mean(score, seed=0)
             rows.append((protocol, noise_sd, float(score.mean()), low, high, len(quiet)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _noisy(cases: Cases, rows: Rows, noise_hu: float) -> Cases:
-    """Some of the patients' slices alone, with white noise on them."""
-    slices = cases.slices_of(rows)
-    noise = np.random.default_rng(0).normal(0, noise_hu, cases.pixels_hu[slices].shape)
-    pixels = np.clip(np.rint(cases.pixels_hu[slices] + noise), -(2**15), 2**15 - 1)
-    return Cases(pixels.astype(np.int16), cases.patient_of_slice[slices], cases.patients)
+def _scores(
+    cases: Cases, rows: Rows, noise_hu: float, network: Network, settings: Settings
+) -> checks.Floats:
+    """Patients' scores with white noise on their slices; one patient's are held at a time."""
+    draw = np.random.default_rng(0)
+    scores = []
+    for row in rows:
+        pixels = cases.pixels_hu[cases.slices_of(row)]
+        noisy = np.rint(pixels + draw.normal(0, noise_hu, pixels.shape))
+        noisy = np.clip(noisy, -(2**15), 2**15 - 1).astype(np.int16)
+        scores.append(scoring.slice_scores(network, noisy, settings).mean())
+    return np.array(scores)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +109,11 @@ class Scorers:
             In [0, 1]; higher is worse.
         """
         window = settings or self.settings
-        return self._by_own_network(lambda own, hu: scoring.slice_scores(own, hu, window))
+        score = np.empty(len(self.cases.patient_of_slice))
+        for number, network in enumerate(self.networks):
+            own = self.cases.slices_of(np.flatnonzero(self.network_of_patient == number))
+            score[own] = scoring.slice_scores(network, self.cases.pixels_hu, window, own)
+        return score
 
     def scores_of(self, row: int, pixels_hu: Pixels) -> checks.Floats:
         """
@@ -136,19 +140,16 @@ class Scorers:
 
         Parameters
         ----------
-        of_slices : numpy.ndarray of float, shape (n_slices,) or (n_slices, n_columns)
-            A number, or a row of them, for every slice.
+        of_slices : numpy.ndarray of float, shape (n_slices,)
+            A number for every slice.
 
         Returns
         -------
-        numpy.ndarray of float, shape (n_patients,) or (n_patients, n_columns)
+        numpy.ndarray of float, shape (n_patients,)
             Over the patient's slices.
         """
         patient = self.cases.patient_of_slice
-        total = np.zeros((len(self.cases.patients), *of_slices.shape[1:]))
-        np.add.at(total, patient, of_slices)
-        count = np.bincount(patient, minlength=len(total))
-        mean: checks.Floats = (total.T / count).T
+        mean: checks.Floats = np.bincount(patient, of_slices) / np.bincount(patient)
         return mean
 
     def features(self) -> checks.Floats:
@@ -160,25 +161,14 @@ class Scorers:
         numpy.ndarray of float, shape (n_patients, n_features)
             Features of different networks have nothing to do with each other.
         """
-        return self.means(self._by_own_network(self._features))
+        return np.array([self._features(row) for row in range(len(self.cases.patients))])
 
-    def _by_own_network(self, of: Callable[[Network, Pixels], checks.Floats]) -> checks.Floats:
-        """What each slice's network makes of it, in the order of slices."""
-        numbers = range(len(self.networks))
-        rows = [np.flatnonzero(self.network_of_patient == number) for number in numbers]
-        slices = [self.cases.slices_of(own) for own in rows]
-        made = [
-            of(network, self.cases.pixels_hu[own])
-            for network, own in zip(self.networks, slices, strict=True)
-        ]
-        back = np.argsort(np.concatenate(slices))
-        of_slices: checks.Floats = np.concatenate(made)[back]
-        return of_slices
-
-    def _features(self, network: Network, pixels_hu: Pixels) -> checks.Floats:
-        """What a network's dense layer is given for each slice."""
+    def _features(self, row: int) -> checks.Floats:
+        """What the dense layer is given, the mean of one patient's slices."""
         given: list[torch.Tensor] = []
-        watch = network.dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-        scoring.slice_scores(network, pixels_hu, self.settings)
+        dense = self.networks[self.network_of_patient[row]].dense
+        watch = dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        self.scores_of(row, self.cases.pixels_hu[self.cases.slices_of(np.array([row]))])
         watch.remove()
-        return np.concatenate([part.double().cpu().numpy() for part in given])
+        mean: checks.Floats = torch.cat(given).double().mean(dim=0).cpu().numpy()
+        return mean

@@ -12,10 +12,13 @@ from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
 
 Pixels = npt.NDArray[np.int16]
+Rows = npt.NDArray[np.int64]
 _CHUNK = 128  # slices scored at a time
 
 
-def slice_scores(model: Network, pixels_hu: Pixels, settings: Settings) -> checks.Floats:
+def slice_scores(
+    model: Network, pixels_hu: Pixels, settings: Settings, rows: Rows | None = None
+) -> checks.Floats:
     """
     The network's softmax score of each slice.
 
@@ -27,14 +30,17 @@ def slice_scores(model: Network, pixels_hu: Pixels, settings: Settings) -> check
         Intensities in Hounsfield units.
     settings : Settings
         The window and the number of threads.
+    rows : numpy.ndarray of int, optional
+        Which slices; all, where left out. As many as a chunk are read at a time.
 
     Returns
     -------
-    numpy.ndarray of float, shape (n_slices,)
+    numpy.ndarray of float, shape (n_rows,)
         In [0, 1]; higher is worse.
     """
     model = hardware.placed(model).eval()
-    chunks = [pixels_hu[start : start + _CHUNK] for start in range(0, len(pixels_hu), _CHUNK)]
+    rows = np.arange(len(pixels_hu)) if rows is None else rows
+    chunks = (pixels_hu[rows[start : start + _CHUNK]] for start in range(0, len(rows), _CHUNK))
     with hardware.threads(settings.threads), torch.inference_mode():
         parts = [_chunk_scores(model, torch.from_numpy(chunk), settings) for chunk in chunks]
     return np.concatenate([np.empty(0), *parts])
