@@ -93,8 +93,9 @@ class Cases:
         """Of pixels that are a whole file, its name."""
         file = self.pixels_hu
         # of a part of the file numpy does not know where it begins
-        whole = isinstance(file, np.memmap) and isinstance(file.base, mmap.mmap)
-        return vars(self) | ({"pixels_hu": Path(file.filename)} if whole else {})
+        if isinstance(file, np.memmap) and isinstance(file.base, mmap.mmap):
+            return vars(self) | {"pixels_hu": Path(str(file.filename))}
+        return vars(self)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Open the file again."""

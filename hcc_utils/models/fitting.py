@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from hcc_utils import checks
 from hcc_utils.evaluation import discrimination
-from hcc_utils.models import augmentation, folds, hardware
+from hcc_utils.models import augmentation, folds, hardware, ranks
 from hcc_utils.models.cases import Cases, Job, Rows
 from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
@@ -27,7 +27,8 @@ from hcc_utils.study import results
 
 Say = Callable[[str], None]
 _RISE = 0.1  # share of all steps in which the learning rate rises
-_CODE = ("augmentation", "cases", "fitting", "folds", "hardware", "network")  # what decides weights
+# what decides weights
+_CODE = ("augmentation", "cases", "fitting", "folds", "hardware", "network", "ranks")
 
 
 def fit(
@@ -66,7 +67,7 @@ def fit(
     try:
         return _fit(cases, job, settings, folder, say)
     except (MemoryError, RuntimeError) as error:
-        if not hardware.is_out_of_memory(error):
+        if not hardware.is_out_of_memory(error) or ranks.number() > 1:
             raise
         smaller = settings.batch_size // 2
         if smaller < 2:
@@ -94,10 +95,13 @@ def _fit(
             while not training.is_over:
                 started = time.monotonic()
                 training.run_epoch()
-                say(training.line(time.monotonic() - started))
-                shelf.keep_partial(*training.state())
+                if ranks.own() == 0:
+                    say(training.line(time.monotonic() - started))
+                    shelf.keep_partial(*training.state())
         finished = training.best, training.curve
-        shelf.keep(*finished, settings)
+        if ranks.own() == 0:
+            shelf.keep(*finished, settings)
+        ranks.wait()  # who asks for this network again must find it
     weights, curve = finished
     model = settings.network()
     model.load_state_dict(weights)
@@ -123,7 +127,8 @@ def fingerprint(cases: Cases, job: Job, settings: Settings) -> str:
     -------
     str
         64 hexadecimal digits: settings, slices, outcomes, patients' names, this code, torch,
-        and the kind of arithmetic.
+        and the kind of arithmetic. Not how many processes shared the batches: a network that
+        torchrun trained is found by who trains alone, and its curve says ``ranks``.
     """
     here = Path(__file__).parent
     learns, chosen_on = _split(cases, job, settings)
@@ -169,12 +174,14 @@ class Training:
 
     def __init__(self, cases: Cases, job: Job, settings: Settings) -> None:
         hardware.keep_freed_pages()
+        _refuse_uneven(settings.batch_size)
         self.cases, self.job, self.settings = cases, job, settings
         learns, self.inner = _split(cases, job, settings)
         own = cases.slices_of(learns)
         self.slices, self.copied, self.weights = _POOLS[settings.balancing](cases, own)
         with _seeded(settings.seed, job.name, "weights"):
             self.network = hardware.placed(settings.network())
+        self.forward = ranks.shared(self.network)
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), weight_decay=settings.weight_decay
         )
@@ -210,17 +217,24 @@ class Training:
         with _seeded(self.settings.seed, self.job.name, str(len(self.curve))):
             n = self.steps * self.settings.batch_size
             batches = torch.multinomial(self.weights, n, replacement=True).view(self.steps, -1)
+            if ranks.own():  # all have drawn the same batches; each moves its share its own way
+                torch.manual_seed(torch.initial_seed() + ranks.own())
             self.network.train()
-            losses = [self._step(number, batch) for number, batch in enumerate(batches)]
+            shares = batches[:, ranks.own() :: ranks.number()]
+            losses = [self._step(number, batch) for number, batch in enumerate(shares)]
+        for statistic in self.network.buffers():
+            statistic.copy_(ranks.mean(statistic))
         score = self.cases.scores(self.network, self.inner, self.settings)
+        score = ranks.mean(torch.from_numpy(score)).numpy()  # all stop at the same epoch
         event = self.cases.event[self.inner]
         epoch = len(self.curve) + 1
         self.curve.append(
             {
                 "epoch": epoch,
-                "loss": float(np.mean(losses)),
+                "loss": ranks.mean(torch.tensor(np.mean(losses))).item(),
                 "inner_loss": _balanced_loss(event, score),
                 "inner_auc": discrimination.auc(event, score).auc,
+                "ranks": ranks.number(),
             }
         )
         if self.best_epoch == epoch:
@@ -241,7 +255,7 @@ class Training:
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=hardware.in_bfloat16()):
-            logits = self.network(images)
+            logits = self.forward(images)
         loss = functional.cross_entropy(logits.float(), target)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(loss)
@@ -300,6 +314,15 @@ class Training:
             moments.setdefault(int(number), {})[key] = value
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
         self.best, self.curve = parts["best"], curve
+
+
+def _refuse_uneven(batch_size: int) -> None:
+    """Raise where one process would learn from more slices than another."""
+    if batch_size % ranks.number():
+        raise checks.InputError(
+            f"{ranks.number()} processes cannot share a batch of {batch_size} slices evenly; "
+            f"start a number of processes that divides {batch_size}."
+        )
 
 
 def _split(cases: Cases, job: Job, settings: Settings) -> tuple[Rows, Rows]:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.models import fitting, folds, hardware
+from hcc_utils.models import fitting, folds, hardware, ranks
 from hcc_utils.models.cases import Cases, Job, Rows
 from hcc_utils.models.fitting import Say
 from hcc_utils.models.network import Network
@@ -66,8 +66,9 @@ class _Bench:
         left = [j for j in jobs if not fitting.is_finished(self.cases, j, *self._where)]
         jobs = [replace(job, number=n, of=len(jobs)) for n, job in enumerate(jobs, start=1)]
         at_a_time = min(self.settings.processes, len(left))
-        if at_a_time < 2 or hardware.device().type != "cpu":
-            return [self.outcome(job) for job in jobs]
+        if at_a_time < 2 or hardware.device().type != "cpu" or ranks.number() > 1:
+            alone = replace(self, settings=replace(self.settings, processes=1))
+            return [alone.outcome(job) for job in jobs]
         with ProcessPoolExecutor(
             at_a_time, multiprocessing.get_context("spawn"), _take_seat, (self,)
         ) as pool:
