@@ -27,7 +27,7 @@ from hcc_utils.study.results import Folder
 
 BAR_GB = 2.0
 SLICES = 20
-SETTINGS = training.Settings(epochs=1, slices_per_epoch=1500)
+SETTINGS = training.Settings(epochs=1, slices_per_epoch=320)
 
 
 def write(here: Folder, n_patients: int) -> None:
@@ -76,7 +76,7 @@ def measured(n_patients: int) -> dict[str, str]:
         with subprocess.Popen([sys.executable, __file__, "--train", root]) as process:
             while process.poll() is None:
                 peak = max(peak, anonymous_gb(process.pid))
-                time.sleep(0.05)
+                time.sleep(0.25)  # reading it stops them for a moment
         if process.returncode:
             sys.exit("the training failed: see above")
     return {
