@@ -398,6 +398,55 @@ def test_folds_that_skip_a_number_are_named(tmp_path: Path) -> None:
         training.cross_fit(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
 
 
+@pytest.mark.parametrize("how", [QUICK, QUICK.as_published], ids=["draws", "noisy copies"])
+def test_constant_slices_teach_nothing(tmp_path: Path, how: training.Settings) -> None:
+    """Every slice is 50 HU, so all whom one network scores have one score, and no AUC but .5."""
+    pixels, slices, patients = study(n_patients=20, per_patient=1)
+    fold = folds.assign(patients, n_folds=2, seed=1)
+    scores, curves = training.cross_fit(
+        np.full_like(pixels, 50), slices, patients, fold, how, tmp_path, progress=silent
+    )
+    assert scores.table["score"].between(0, 1).all()
+    assert scores.table["score"].groupby(fold).nunique().tolist() == [1, 1]
+    assert set(curves["inner_auc"]) == {0.5}
+
+
+def test_a_fold_without_an_event_is_scored_by_the_others(tmp_path: Path) -> None:
+    """Patients 1, 7, 13, ... of whom none has the event are fold 0; the others have both."""
+    pixels, slices, patients = study(per_patient=1)
+    number = np.arange(40)
+    fold = np.where(number % 6 == 1, 0, 1 + number // 2 % 2)
+    assert not patients["aggressive_pd"][fold == 0].any()
+    settings = replace(QUICK, epochs=1, slices_per_epoch=16)
+    scores, _ = training.cross_fit(
+        pixels, slices, patients, fold, settings, tmp_path, progress=silent
+    )
+    assert scores.table["score"].between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("events", "message"),
+    [
+        pytest.param(0, "'final' learns from 40 patients.* at least 5 events; there are 0", id="0"),
+        pytest.param(4, "one in 5 of them with both outcomes.* there are 4", id="fewer than parts"),
+        pytest.param(40, "at least 5 non-events; there are 0", id="all"),
+    ],
+)
+def test_no_inner_split_has_one_class_only(tmp_path: Path, events: int, message: str) -> None:
+    pixels, slices, patients = study(per_patient=1)
+    patients["aggressive_pd"] = np.arange(40) < events
+    with pytest.raises(InputError, match=message):
+        training.refit(pixels, slices, patients, QUICK, tmp_path, progress=silent)
+
+
+def test_a_fold_that_holds_all_events_is_named(tmp_path: Path) -> None:
+    """The network of the other fold has no event to learn from."""
+    pixels, slices, patients = study(per_patient=1)
+    fold = np.where(patients["aggressive_pd"], 0, 1)
+    with pytest.raises(InputError, match=r"'fold0' learns from 20 patients.* events; there are 0"):
+        training.cross_fit(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
+
+
 def test_profiles_are_the_same_method() -> None:
     """Only the work differs: passes, patience, slices a pass, and how it is shared out."""
     work = {"epochs", "patience", "slices_per_epoch", "threads", "processes"}

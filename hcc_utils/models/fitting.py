@@ -331,7 +331,13 @@ def _split(cases: Cases, job: Job, settings: Settings) -> tuple[Rows, Rows]:
         return job.learns, job.chosen_on
     learns = cases.patients.iloc[job.learns]
     parts = round(1 / settings.inner_share)
-    fold = folds.assign(learns, n_folds=parts, seed=settings.seed, event="event")
+    try:
+        fold = folds.assign(learns, n_folds=parts, seed=settings.seed, event="event")
+    except checks.InputError as error:
+        raise checks.InputError(
+            f"network {job.name!r} learns from {len(learns)} patients, and chooses its epoch on "
+            f"one in {parts} of them with both outcomes: {error}"
+        ) from error
     return job.learns[fold != 0], job.learns[fold == 0]
 
 
