@@ -143,6 +143,53 @@ def test_nested_never_sees_the_outer_fold(tmp_path: Path) -> None:
     assert not first[1].table.equals(other[1].table)
 
 
+@pytest.fixture(name="jobs")
+def _jobs(monkeypatch: pytest.MonkeyPatch) -> dict[str, Job]:
+    """Every job that is asked for, by its name; networks stay untrained."""
+    asked: dict[str, Job] = {}
+
+    def untrained(
+        cases: Cases, job: Job, settings: training.Settings, *_: object
+    ) -> tuple[torch.nn.Module, pd.DataFrame]:
+        asked[job.name] = job
+        return settings.network(), pd.DataFrame({"network": [job.name]})
+
+    monkeypatch.setattr(fitting, "fit", untrained)
+    return asked
+
+
+def test_cross_fit_splits_all_patients_in_two(tmp_path: Path, jobs: dict[str, Job]) -> None:
+    """Each fold's network scores the fold and learns from all others; the final scores nobody."""
+    pixels, slices, patients = study(n_patients=24, per_patient=1)
+    fold = folds.assign(patients, n_folds=3, seed=1)
+    training.cross_fit(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
+    final = jobs.pop("final")
+    assert (final.learns.tolist(), final.scores.tolist()) == (list(range(24)), [])
+    assert set(jobs) == {"fold0", "fold1", "fold2"}
+    for left_out in range(3):
+        job = jobs[f"fold{left_out}"]
+        assert job.scores.tolist() == np.flatnonzero(fold == left_out).tolist()
+        assert job.learns.tolist() == np.flatnonzero(fold != left_out).tolist()
+        assert job.chosen_on is None  # else its patients would count as learnt from
+
+
+def test_no_job_inside_an_outer_fold_meets_its_patients(
+    tmp_path: Path, jobs: dict[str, Job]
+) -> None:
+    """Of nine, each splits the patients of the two other outer folds in two; all are scored."""
+    pixels, slices, patients = study(n_patients=24, per_patient=1)
+    fold = folds.assign(patients, n_folds=3, seed=1)
+    training.nested(pixels, slices, patients, fold, QUICK, tmp_path, progress=silent)
+    assert len(jobs) == 9
+    for outer in range(3):
+        own = [jobs[f"outer{outer}_inner{inner}"] for inner in range(3)]
+        others = np.flatnonzero(fold != outer).tolist()
+        for job in own:
+            assert sorted([*job.learns, *job.scores]) == others
+            assert job.chosen_on is None
+        assert sorted(np.concatenate([job.scores for job in own])) == others
+
+
 def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     """Stopped after the second of three epochs, as by a signal, and called again."""
 
