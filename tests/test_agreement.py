@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,31 @@ def test_readers_who_agree_wholly():
 
 
 def test_one_number_for_everybody_has_no_icc():
-    assert agreement.icc([[1, 1], [1, 1]])["icc"].isna().all()
+    assert agreement.icc([[0.1, 0.1], [0.1, 0.1]])["icc"].isna().all()
+
+
+def test_patients_alike_and_readers_a_constant_apart():
+    """
+    0.1 and 0.2 thrice: mean squares of patients 0, of readers n x .05**2 x 2 = .015, of the rest 0.
+
+    ICC1 = -w / ((k - 1) w) = -1; ICC2 = 0 / (2 x .015 / 3) = 0 with 0 degrees of freedom; ICC3
+    is 0 / 0. R's psych 2.2.9 gives rounding here: ICC3 1 for 1 and 2, .872 (-.45 to .996) for
+    .1 and .2.
+    """
+    found = agreement.icc([[0.1, 0.2]] * 3).set_index("kind")
+    assert found["icc"].tolist() == pytest.approx([-1, 0, np.nan], nan_ok=True)
+    assert found.loc["ICC2", ["low", "high"]].isna().all()
+    assert found.loc["ICC3", ["low", "high"]].isna().all()
+
+
+@pytest.mark.parametrize("n", [2, 3])
+def test_no_table_of_readings_breaks_the_formulas(n):
+    """All tables of 0, 1 and 2, two readers: no warning, and no correlation above 1."""
+    for readings in product((0, 1, 2), repeat=2 * n):
+        found = agreement.icc(np.reshape(readings, (n, 2)))
+        figures = found[["icc", "low", "high"]].to_numpy()
+        assert not np.isinf(figures).any()
+        assert not (figures > 1).any()
 
 
 @pytest.mark.parametrize(

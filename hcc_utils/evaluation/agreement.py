@@ -47,7 +47,9 @@ def icc(ratings: npt.ArrayLike | pd.DataFrame, level: float = 0.95) -> pd.DataFr
     pandas.DataFrame
         One row each for ICC1 (each patient read by other readers), ICC2 (these readers stand for
         all readers; absolute agreement) and ICC3 (these readers alone; consistency): ``kind``,
-        ``icc``, ``low``, ``high``. Missing where all readings are one number.
+        ``icc``, ``low``, ``high``. What these readings cannot tell is missing: all of it where
+        they are one number; where all patients' means are, the interval of ICC2, and ICC3 if
+        readers differ by a constant.
 
     Raises
     ------
@@ -67,9 +69,9 @@ def icc(ratings: npt.ArrayLike | pd.DataFrame, level: float = 0.95) -> pd.DataFr
             f"ratings must hold at least 2 patients (rows) and 2 readers (columns); "
             f"got {n} and {k}."
         )
-    found = _correlations(table, level) if np.ptp(table) > 0 else [(np.nan,) * 3] * 3
+    found = zip(("ICC1", "ICC2", "ICC3"), _correlations(table, level), strict=True)
     return pd.DataFrame(
-        [(kind, *row) for kind, row in zip(("ICC1", "ICC2", "ICC3"), found, strict=True)],
+        [(kind, *row) for kind, row in found],
         columns=["kind", "icc", "low", "high"],
     )
 
@@ -287,49 +289,61 @@ def _limits(difference: pd.Series) -> dict[str, float]:
 
 
 def _correlations(table: checks.Floats, level: float) -> list[tuple[float, float, float]]:
-    """The three forms from the two-way analysis of variance."""
+    """The three forms from the two-way analysis of variance; what is 0 / 0 is missing."""
     from scipy.stats import f
 
     n, k = table.shape
     alpha = (1 - level) / 2
-    total = ((table - table.mean()) ** 2).sum()
-    between = k * ((table.mean(axis=1) - table.mean()) ** 2).sum()
-    readers = n * ((table.mean(axis=0) - table.mean()) ** 2).sum()
     df_rest = (n - 1) * (k - 1)
-    patient = between / (n - 1)
-    within = (total - between) / (n * (k - 1))
-    reader = readers / (k - 1)
-    rest = max(total - between - readers, 0) / df_rest
+    patient, reader, rest = _mean_squares(table)
+    within = ((k - 1) * reader + df_rest * rest) / (n * (k - 1))
 
     def one_way(error: float, df: int) -> tuple[float, float, float]:
         """ICC1 or ICC3: what is left of a reading's variance once its error is taken away."""
         if error == 0:
-            return 1.0, 1.0, 1.0
+            return (1.0, 1.0, 1.0) if patient > 0 else _MISSING
         ratio = patient / error
         low = ratio / f.ppf(1 - alpha, n - 1, df)
         high = ratio * f.ppf(1 - alpha, df, n - 1)
         return tuple(float((x - 1) / (x + k - 1)) for x in (ratio, low, high))  # type: ignore[return-value]
 
-    absolute = float((patient - rest) / (patient + (k - 1) * rest + k * (reader - rest) / n))
-    if rest == 0 and reader == 0:
-        agreed = (absolute, 1.0, 1.0)
-    else:
-        agreed = (absolute, *_absolute_interval(absolute, patient, reader, rest, (n, k), alpha))
-    return [one_way(within, n * (k - 1)), agreed, one_way(rest, df_rest)]
+    two_way = _two_way(patient, reader, rest, (n, k), alpha)
+    return [one_way(within, n * (k - 1)), two_way, one_way(rest, df_rest)]
 
 
-def _absolute_interval(
-    absolute: float,
-    patient: float,
-    reader: float,
-    rest: float,
-    shape: tuple[int, int],
-    alpha: float,
-) -> tuple[float, float]:
-    """Satterthwaite's interval of ICC2, as Shrout and Fleiss give it."""
+def _mean_squares(table: checks.Floats) -> tuple[float, float, float]:
+    """Of patients, of readers and of what neither explains; an effect of rounding is none."""
+    n, k = table.shape
+    mean = table.mean()
+    patient = table.mean(axis=1, keepdims=True) - mean
+    reader = table.mean(axis=0, keepdims=True) - mean
+    rest = table - mean - patient - reader
+    rounding = _ROUNDING * np.abs(table).max()
+    squares = [
+        float((part[np.abs(part) > rounding] ** 2).sum()) for part in (patient, reader, rest)
+    ]
+    return k * squares[0] / (n - 1), n * squares[1] / (k - 1), squares[2] / ((n - 1) * (k - 1))
+
+
+_ROUNDING = 64 * np.finfo(float).eps  # of a mean, as a share of the largest reading
+_MISSING = (np.nan, np.nan, np.nan)
+
+
+def _two_way(
+    patient: float, reader: float, rest: float, shape: tuple[int, int], alpha: float
+) -> tuple[float, float, float]:
+    """ICC2 with Satterthwaite's interval, as Shrout and Fleiss give it."""
     from scipy.stats import f
 
     n, k = shape
+    if reader == rest == 0:
+        return (1.0, 1.0, 1.0) if patient > 0 else _MISSING
+    variance = patient + (k - 1) * rest + k * (reader - rest) / n
+    if variance == 0:
+        return _MISSING
+    absolute = (patient - rest) / variance
+    if patient == 0:
+        return absolute, np.nan, np.nan  # the interval's degrees of freedom are 0
     share = k * absolute / (n * (1 - absolute))
     rest_share = 1 + k * absolute * (n - 1) / (n * (1 - absolute))
     df = (share * reader + rest_share * rest) ** 2 / (
@@ -340,7 +354,7 @@ def _absolute_interval(
     error = k * reader + (k * n - k - n) * rest
     low = n * (patient - wide * rest) / (wide * error + n * patient)
     high = n * (narrow * patient - rest) / (error + n * narrow * patient)
-    return float(low), float(high)
+    return absolute, float(low), float(high)
 
 
 def _crossed(
