@@ -197,8 +197,23 @@ def test_what_points_the_wrong_way_adds_nothing():
     """Lower where the event is likelier: the likelihood rises, but no reader could use it."""
     event, length, other = patients()
     found = shortcuts.size(event, as_score(-other), np.exp(length), seed=1).set_index("figure")
-    assert found.loc["added", "estimate"] < -3.84
+    assert found.loc["added", "estimate"] < -1.96
     assert found.loc["added", "p_value"] == 1
+
+
+@pytest.mark.parametrize(("high", "sign"), [([1, 1, 1, 0, 1, 0, 0, 0], 1), ([0, 0, 0, 1] * 2, 0)])
+def test_what_a_score_adds_by_hand(high, sign):
+    """
+    Four events, then four without; lesions all alike, so that size explains nothing.
+
+    Scored high are 3 of 4 against 1 of 4: 2 x (6 ln(3/2) + 2 ln(1/2)) = 2.0930, its root 1.4467;
+    or 1 of 4 against 1 of 4: nothing. Turned round, the same below 0.
+    """
+    event, score = np.arange(8) < 4, 0.2 + 0.6 * np.array(high)
+    for turned, given in ((1, score), (-1, 1 - score)):
+        found = shortcuts.size(event, given, [30] * 8, seed=1).set_index("figure")
+        expected = turned * sign * 1.4467
+        assert found.loc["added", "estimate"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_score_of_nothing_is_neither():

@@ -212,9 +212,10 @@ def size(
     pandas.DataFrame
         ``figure``, ``n``, ``estimate``, ``low``, ``high``, ``p_value``: ``spearman`` of score and
         diameter; ``auc_score``, ``auc_diameter``; ``auc_score_third_1`` to ``_3``, from the
-        smallest lesions to the largest; ``added``, the likelihood-ratio chi-square of the score's
-        logit beside log diameter and its square, signed like its coefficient, with a one-sided
-        p-value by permutation of what size leaves unexplained in the score. What one class alone,
+        smallest lesions to the largest; ``added``, the root of the likelihood-ratio chi-square of
+        the score's logit beside log diameter and its square, signed like its coefficient, with a
+        one-sided p-value by permutation of what size leaves unexplained in the score. What one
+        class alone,
         or a constant score, cannot tell is missing.
 
     Raises
@@ -446,7 +447,7 @@ def _added(
     network: npt.NDArray[np.generic],
     seed: int,
 ) -> Figure:
-    """The signed chi-square of the score beside size, and its one-sided p-value."""
+    """The signed root of the score's chi-square beside size, and its one-sided p-value."""
     if len(np.unique(event)) < 2:
         return (np.nan,) * 4
     length = stats.zscore(np.log(diameter)) if np.ptp(diameter) > 0 else np.zeros(len(diameter))
@@ -458,7 +459,8 @@ def _added(
 
     def gain(column: checks.Floats) -> float:
         fit = logistic.maximum_likelihood(np.column_stack([by_size, column]), event)
-        return float(np.sign(fit.coefficients[-1]) * (without - fit.deviance))
+        chi_square = max(without - fit.deviance, 0)
+        return float(np.sign(fit.coefficients[-1]) * np.sqrt(chi_square))
 
     rng = np.random.default_rng(seed)
     chance = np.empty(_PERMUTATIONS)

@@ -93,7 +93,7 @@ SIZE: dict[str, str] = {
     "auc_score_third_1": "AUC of the score, smallest third of lesions",
     "auc_score_third_2": "AUC of the score, middle third",
     "auc_score_third_3": "AUC of the score, largest third",
-    "added": "Chi-square that the score adds to diameter",
+    "added": "What the score adds to diameter (signed root of the chi-square)",
 }
 
 
