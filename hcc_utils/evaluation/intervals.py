@@ -1,4 +1,4 @@
-"""Intervals that several statistics share: Wald, Wilson, and a mean's by bootstrap."""
+"""Intervals that several statistics share: Wald, Wilson, and a mean's or spread's by bootstrap."""
 
 from __future__ import annotations
 
@@ -131,8 +131,45 @@ def bootstrapped_mean(
     high : float
         Upper end.
     """
-    drawn = np.random.default_rng(seed).choice(
+    return _ends(_drawn(values, resamples, seed).mean(axis=1), level)
+
+
+def bootstrapped_sd(
+    values: npt.ArrayLike, *, level: float = 0.95, resamples: int = 1000, seed: int
+) -> tuple[float, float]:
+    """
+    Percentile interval of the spread over patients who are drawn anew.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_patients,)
+        One value a patient, of at least two patients.
+    level : float, default 0.95
+        Coverage of the interval.
+    resamples : int, default 1000
+        How often they are drawn.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    low : float
+        Lower end of the standard deviation (n - 1); missing where a value is.
+    high : float
+        Upper end.
+    """
+    return _ends(_drawn(values, resamples, seed).std(axis=1, ddof=1), level)
+
+
+def _drawn(values: npt.ArrayLike, resamples: int, seed: int) -> checks.Floats:
+    """As many values as there are, drawn with replacement, in each row."""
+    drawn: checks.Floats = np.random.default_rng(seed).choice(
         np.asarray(values, float), (resamples, np.size(values))
     )
-    low, high = np.quantile(drawn.mean(axis=1), [(1 - level) / 2, (1 + level) / 2])
+    return drawn
+
+
+def _ends(estimates: checks.Floats, level: float) -> tuple[float, float]:
+    """The percentiles between which this share of the resamples' estimates lies."""
+    low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

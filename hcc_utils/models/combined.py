@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
@@ -14,7 +15,7 @@ from hcc_utils.evaluation import discrimination
 from hcc_utils.models import logistic
 from hcc_utils.study.scores import Scores
 
-_NEVER_CERTAIN = 1e-6  # a network may print 0 or 1, whose logit is infinite
+_NEVER_CERTAIN = 1e-6
 _SEPARATED = "separated: Firth's penalised estimates"
 _GIVES = {"out_of_fold": "stacked", "external": "external", "tuned": "tuned"}
 
@@ -112,7 +113,7 @@ class Recalibration:
         return cls(**content)
 
     def _risk(self, table: pd.DataFrame) -> checks.Floats:
-        return _expit(self.intercept + self.slope * _logit("score of Model D", table["score"]))
+        return _expit(self.intercept + self.slope * log_odds("score of Model D", table["score"]))
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,26 @@ class CombinedModel:
         """The rows of Model CSD, from both models' rows with the same patients in one order."""
         score = _design(cs, d) @ np.array([self.intercept, self.cs, self.d])
         return Scores(cs.assign(model="csd", origin=origin, score=score, risk=_expit(score)))
+
+
+def log_odds(name: str, values: npt.ArrayLike) -> checks.Floats:
+    """
+    The log odds of probabilities, certainty drawn in by a hair.
+
+    Parameters
+    ----------
+    name : str
+        What the values are, for the message.
+    values : array_like of float, shape (n,)
+        In [0, 1]; a network may print 0 or 1, whose log odds are infinite.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n,)
+        Finite.
+    """
+    risk = np.clip(checks.probabilities(name, values), _NEVER_CERTAIN, 1 - _NEVER_CERTAIN)
+    return np.asarray(np.log(risk / (1 - risk)))
 
 
 def recalibrated(d: Scores) -> Scores:
@@ -386,7 +407,7 @@ def _paired(cs: Scores, d: Scores) -> tuple[Scores, Scores]:
 def _line(table: pd.DataFrame) -> Recalibration:
     """The logistic line of the event on Model D's logit."""
     event = checks.outcomes("event", table["event"], both=True)
-    logit = _logit("score of Model D", table["score"])
+    logit = log_odds("score of Model D", table["score"])
     values, note = _fitted(np.column_stack([np.ones(len(logit)), logit]), event)
     return Recalibration(values[0], values[1], note)
 
@@ -394,7 +415,7 @@ def _line(table: pd.DataFrame) -> Recalibration:
 def _design(cs: pd.DataFrame, d: pd.DataFrame) -> checks.Floats:
     """Ones, Model CS's score and the logit of Model D's risk."""
     score = checks.numbers("score of Model CS", cs["score"])
-    return np.column_stack([np.ones(len(score)), score, _logit("risk of Model D", d["risk"])])
+    return np.column_stack([np.ones(len(score)), score, log_odds("risk of Model D", d["risk"])])
 
 
 def _fitted(design: checks.Floats, event: checks.Bools) -> tuple[list[float], str]:
@@ -408,12 +429,6 @@ def _fitted(design: checks.Floats, event: checks.Bools) -> tuple[list[float], st
     if len(kept) < design.shape[1]:
         said.append("a model's score is constant or repeats the other's: its coefficient is 0")
     return values.tolist(), "; ".join(said)
-
-
-def _logit(name: str, values: pd.Series) -> checks.Floats:
-    """The log odds of a probability, certainty drawn in by a hair."""
-    risk = np.clip(checks.probabilities(name, values), _NEVER_CERTAIN, 1 - _NEVER_CERTAIN)
-    return np.asarray(np.log(risk / (1 - risk)))
 
 
 def _expit(log_odds: checks.Floats) -> checks.Floats:
