@@ -87,6 +87,13 @@ def _from_to(span: tuple[float, float]) -> tuple[float, float]:
     return span
 
 
+def _percentiles(span: tuple[float, float]) -> tuple[float, float]:
+    """Two percentiles, the lesser first."""
+    if not 0 <= span[0] < span[1] <= 100:
+        raise ValueError("must be [from, to] within 0 and 100, such as [0.5, 99.5]")
+    return span
+
+
 def _chapter(text: str) -> str:
     """A notebook that a study can do without; the cohort is not one."""
     return _known(text, results.STAGES[1:])
@@ -180,6 +187,18 @@ class ClinicalPlan(_Part):
         return tuple(dict.fromkeys(made_of))
 
 
+class NetworkPlan(_Part):
+    """
+    How Model D's network is trained, where otherwise than by default.
+
+    ``members``: trainings of each network under other seeds, whose mean is the score;
+    ``window_percentiles``: ends of the window, of each training part's own intensities.
+    """
+
+    members: Annotated[int, Field(gt=0)] = 1
+    window_percentiles: Annotated[tuple[float, float], AfterValidator(_percentiles)] | None = None
+
+
 class Centre(_Part):
     """One hospital: its part in the study and where its files lie."""
 
@@ -237,6 +256,7 @@ class Manifest(_Part):
     criteria_lifted: dict[Criterion, Words] = {}
     models_left_out: dict[Model, Words] = {}
     clinical_model: ClinicalPlan | None = None
+    network: NetworkPlan = NetworkPlan()
     demonstrate_with: Name | None = None
     table_one_by: tuple[Grouping, ...] = ()
     survival_by: tuple[Grouping, ...] = ()
@@ -460,5 +480,6 @@ def _keys(key: Key) -> Iterable[str]:
         "roi": Roi,
         "series_rule": SeriesRule,
         "clinical_model": ClinicalPlan,
+        "network": NetworkPlan,
     }
     return parts.get(key[-1], Centre).model_fields
