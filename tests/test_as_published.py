@@ -86,7 +86,7 @@ def test_the_epoch_is_chosen_on_everyone_and_weights_come_from_development(tmp_p
     network, curve = training.tuned(
         pixels, slices, patients, learns, once, tmp_path / "one", progress=silent
     )
-    score = training.scores(network, pixels, slices, patients, once, origin="tuned").table
+    score = training.scores(network, pixels, slices, patients, origin="tuned").table
     assert curve["inner_auc"].iloc[0] == pytest.approx(_auc(score))
     others = ~slices["patient_id"].isin(patients["patient_id"][learns]).to_numpy()
     changed = np.where(others[:, None, None], pixels[::-1], pixels)

@@ -9,6 +9,7 @@ import torch
 
 from hcc_utils.models import robustness
 from hcc_utils.models.cases import Cases
+from hcc_utils.models.ensemble import Ensemble
 from hcc_utils.models.network import Network
 from hcc_utils.models.scorers import Scorers
 from hcc_utils.models.settings import Settings
@@ -32,7 +33,7 @@ def scorers(slices_hu):
     pixels = np.broadcast_to(np.array(hu, np.int16)[:, None, None], (len(hu), 128, 128))
     network = MeanIntensity(filters=(2, 2), strides=(8, 8))
     alone = np.zeros(len(slices_hu), dtype=np.int64)
-    return Scorers(Cases(pixels, patient, patients), [network], alone, WINDOW)
+    return Scorers(Cases(pixels, patient, patients), [Ensemble([network], WINDOW)], alone)
 
 
 FOUR = [[0], [100], [50, 150], [200]]
@@ -158,6 +159,7 @@ def test_an_untrained_network_takes_all_this():
     """The real network class and layout, only as a path that runs."""
     torch.manual_seed(1)
     scored = scorers(FOUR)
-    real = Scorers(scored.cases, [Network().eval()], scored.network_of_patient, WINDOW)
+    untrained = Ensemble([Network().eval()], WINDOW)
+    real = Scorers(scored.cases, [untrained], scored.network_of_patient)
     table = robustness.robustness(real, brighter(scored, 0))
     assert table["mean_change"].notna().all()

@@ -65,7 +65,7 @@ def test_features_are_what_the_dense_layer_turns_into_scores(crossed):
     scorers = replace(scorers, cases=one_slice)
     features = torch.from_numpy(scorers.features()).float()
     for row, number in enumerate(fold):
-        logits = scorers.networks[number].dense(features[row])
+        logits = scorers.ensembles[number].first.dense(features[row])
         score = torch.softmax(logits, dim=0)[1].item()
         assert score == pytest.approx(scorers.slice_scores()[row], abs=1e-6)
 

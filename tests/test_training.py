@@ -19,6 +19,7 @@ from hcc_utils.checks import InputError
 from hcc_utils.evaluation import discrimination
 from hcc_utils.models import augmentation, fitting, folds, scoring, training
 from hcc_utils.models.cases import Cases, Job
+from hcc_utils.models.ensemble import Ensemble
 
 QUICK = training.Settings(
     epochs=3,
@@ -211,7 +212,7 @@ def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
     later: list[str] = []
     again, curve_again = training.refit(*given, QUICK, tmp_path / "cut", progress=later.append)
     assert len(later) == 1
-    assert torch.equal(weights(again), weights(whole))
+    assert torch.equal(weights(again.first), weights(whole.first))
     assert curve_again.equals(curve)
 
 
@@ -233,10 +234,10 @@ def test_a_full_disk_leaves_the_last_state(tmp_path: Path) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     lines.clear()
-    network, _ = training.refit(*given, QUICK, tmp_path, progress=lines.append)
+    found, _ = training.refit(*given, QUICK, tmp_path, progress=lines.append)
     assert "epoch 2 of" in lines[0]
     whole, _ = training.refit(*given, QUICK, tmp_path / "whole", progress=silent)
-    torch.testing.assert_close(weights(network), weights(whole), rtol=0, atol=0)
+    torch.testing.assert_close(weights(found.first), weights(whole.first), rtol=0, atol=0)
 
 
 SHORT_OF_MEMORY = """
@@ -276,7 +277,7 @@ def test_finished_network_is_found_again(tmp_path: Path) -> None:
     said: list[str] = []
     again, curve_again = training.refit(*given, QUICK, tmp_path, progress=said.append)
     assert said == []
-    assert torch.equal(weights(again), weights(first))
+    assert torch.equal(weights(again.first), weights(first.first))
     assert curve_again.equals(curve)
 
 
@@ -330,7 +331,8 @@ def test_score_is_the_mean_of_the_slices(tmp_path: Path) -> None:
     each = scoring.slice_scores(network, pixels, QUICK)
     order = np.random.default_rng(0).permutation(len(slices))
     asked = patients.iloc[[3, 1]]
-    scores = training.scores(network, pixels[order], slices.iloc[order], asked, QUICK)
+    alone = Ensemble([network], QUICK)
+    scores = training.scores(alone, pixels[order], slices.iloc[order], asked)
     assert scores.table["score"].tolist() == pytest.approx([each[9:].mean(), each[3:6].mean()])
     assert set(scores.table["origin"]) == {"external"}
 

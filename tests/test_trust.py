@@ -54,7 +54,7 @@ def development(tmp_path):
     results.write_table(scans, here.path / "scans.csv")
     results.write_json(MADE, here.path / "preprocessing.json")
     images = model_d.Images(patients, slices, pixels, "aggressive_pd")
-    found = model_d.ModelD(scores, curves, bundle.network, curves, "", curves, bundle)
+    found = model_d.ModelD(scores, curves, bundle.network, curves, "", curves, bundle, settings)
     return here, images, found
 
 
@@ -127,10 +127,9 @@ def test_a_validation_centre_is_seen_by_the_frozen_network(development, recut, t
         there.path.mkdir(exist_ok=True)
         (there.path / name).write_bytes((here.path / name).read_bytes())
     bundle = str(tmp_path / "bundle")
-    scores = training.scores(
-        found.network, images.pixels_hu, images.slices, elsewhere.patients, found.bundle.settings
-    )
-    external = replace(found, scores=scores, bundle=None)
+    given = (images.pixels_hu, images.slices, elsewhere.patients)
+    scores = training.scores(found.bundle.ensemble, *given)
+    external = replace(found, scores=scores, bundle=None, settings=None)
     made = trust.trust(manifest(there), elsewhere, external, here=there, bundle=bundle)
     note = made.told.set_index("setting")["note"]
     assert note["centre"] == "one_level"

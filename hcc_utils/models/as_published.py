@@ -103,16 +103,15 @@ def _scored(
     pixels_hu = np.concatenate([part.pixels_hu for part in parts.values()])
     learns = patients["patient_id"].isin(parts[_DEVELOPMENT].patients["patient_id"])
     where = here.path / model_d.NETWORKS
-    network, curve = training.tuned(
+    ensemble, curve = training.tuned(
         pixels_hu, slices, patients, learns, settings, where, event=study.endpoint
     )
     scores = {
         name: training.scores(
-            network,
+            ensemble,
             part.pixels_hu,
             part.slices,
             part.patients,
-            settings,
             origin="apparent" if name == _DEVELOPMENT else "tuned",
             protocol="as_published",
             event=study.endpoint,

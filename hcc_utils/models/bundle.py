@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import torch
 
 from hcc_utils import checks
 from hcc_utils.models import record
+from hcc_utils.models.ensemble import Ensemble
 from hcc_utils.models.network import Network
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
@@ -32,6 +34,8 @@ class Bundle:
         The final network of Model D.
     settings : Settings
         Those it was trained with: layers and window.
+    others : sequence of Network
+        The further members, where it is the first of an ensemble.
     preprocessing : dict
         How slices were made, such as ``margin_pixels`` and ``size``.
     clinical, combined : dict
@@ -63,10 +67,16 @@ class Bundle:
     thresholds: dict[str, Any] = field(default_factory=dict)
     ranges: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
+    others: Sequence[Network] = ()
     training_centres: list[str] = field(default_factory=list)
     seed: int = 0
     synthetic: bool = False
     versions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """What scores: the network, with the others where there are any."""
+        return Ensemble([self.network, *self.others], self.settings)
 
     def write(self, folder: Path | str) -> None:
         """
@@ -82,7 +92,11 @@ class Bundle:
         InputError
             If a weight is not finite.
         """
-        weights = {n: w.detach().cpu().contiguous() for n, w in self.network.state_dict().items()}
+        weights = {
+            f"{_prefix(number)}{name}": weight.detach().cpu().contiguous()
+            for number, network in enumerate(self.ensemble.members, start=1)
+            for name, weight in network.state_dict().items()
+        }
         _refuse_not_finite(weights, "the network")
         folder = Path(folder)
         with results.replacing(folder / WEIGHTS) as temporary:
@@ -90,9 +104,9 @@ class Bundle:
         content: dict[str, Any] = {
             "weights_sha256": results.sha256(folder / WEIGHTS),
             **{part.name: getattr(self, part.name) for part in fields(self)},
-            "settings": asdict(self.settings),
+            "settings": asdict(replace(self.settings, members=1 + len(self.others))),
         }
-        del content["network"]
+        del content["network"], content["others"]
         record.write(content, folder)
 
     @classmethod
@@ -127,10 +141,12 @@ class Bundle:
         weights = safetensors.torch.load_file(path)
         _refuse_not_finite(weights, str(path))
         settings = _settings(content["settings"])
-        network = settings.network()
-        network.load_state_dict(weights)
+        network, *others = [settings.network().eval() for _ in range(settings.members)]
+        for number, own in enumerate([network, *others], start=1):
+            names = {name: f"{_prefix(number)}{name}" for name in own.state_dict()}
+            own.load_state_dict({name: weights[stored] for name, stored in names.items()})
         kept = {name: value for name, value in content.items() if name not in _OWN}
-        return cls(**kept | {"network": network.eval(), "settings": settings})
+        return cls(**kept | {"network": network, "settings": settings, "others": others})
 
     def require_preprocessing(self, **made: object) -> None:
         """
@@ -179,6 +195,11 @@ class Bundle:
                 f"{seen.sum()} of {len(patients)} patients are of its own centres, so their scores "
                 f"are not external. Use development's out-of-fold scores for them."
             )
+
+
+def _prefix(number: int) -> str:
+    """What stands before the names of a member's weights: nothing before the first's."""
+    return f"member{number}." if number > 1 else ""
 
 
 def _settings(content: dict[str, Any]) -> Settings:

@@ -193,6 +193,7 @@ class Job:
     learns: Rows
     scores: Rows
     chosen_on: Rows | None = None
+    member: int = 1  # of an ensemble: each has an inner split of its own
     number: int = 1
     of: int = 1
 

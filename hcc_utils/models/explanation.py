@@ -18,9 +18,8 @@ from torch.nn import functional
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 from hcc_utils.imaging import study_slices
-from hcc_utils.models import augmentation, hardware, model_d, training
+from hcc_utils.models import augmentation, hardware, model_d
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.cases import Cases
 from hcc_utils.models.model_d import Images, ModelD
 from hcc_utils.models.network import Network
 from hcc_utils.models.scoring import Pixels
@@ -447,8 +446,9 @@ def at_centre(
     Returns
     -------
     Explained
-        Without rows and pictures for a demonstration: nothing may be judged by another study's
-        network.
+        Of an ensemble's first network. It must agree with the other members, and in development
+        with the folds' networks. Without rows and pictures for a demonstration: nothing may be
+        judged by another study's network.
     """
     if model_d.origin(here, bundle=bundle) == "demonstration":
         return Explained(*_NOTHING, images.pixels_hu[:0], {})
@@ -457,20 +457,13 @@ def at_centre(
         targets(frozen, images.slices, found.scores.table, n_patients=number)
         for number in (n_checked, n_pictured)
     )
-    others = _fold_networks(images, found, here)
+    others = list(frozen.others)
+    if found.settings is not None:
+        folds = model_d.scorers(images, found, here=here, bundle=bundle).ensembles
+        others += [own.first for own in folds]
     tables = checked(frozen, images.pixels_hu[chosen.index], chosen, others=others)
     pixels = images.pixels_hu[pictured.index]
     return Explained(*tables, pictured, pixels, attributed(frozen, pixels))
-
-
-def _fold_networks(images: Images, found: ModelD, here: Folder) -> list[Network]:
-    """The networks of development's folds; none at a hospital that was given the bundle alone."""
-    if found.bundle is None:
-        return []
-    cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
-    fold = found.scores.table["fold"].to_numpy(np.int64)
-    where = here.path / model_d.NETWORKS
-    return training.fold_networks(cases, fold, found.bundle.settings, where)
 
 
 @dataclass(frozen=True)

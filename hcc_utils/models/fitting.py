@@ -134,7 +134,7 @@ def fingerprint(cases: Cases, job: Job, settings: Settings) -> str:
     learns, chosen_on = _split(cases, job, settings)
     content = {
         "job": job.name,
-        "settings": asdict(settings) | {"processes": None},
+        "settings": asdict(settings) | {"processes": None, "members": None},
         "patients": [[cases.digests[row] for row in rows] for rows in (learns, chosen_on)],
         "code": [results.sha256(here / f"{name}.py") for name in _CODE],
         "torch": torch.__version__,
@@ -331,8 +331,9 @@ def _split(cases: Cases, job: Job, settings: Settings) -> tuple[Rows, Rows]:
         return job.learns, job.chosen_on
     learns = cases.patients.iloc[job.learns]
     parts = round(1 / settings.inner_share)
+    seed = settings.seed + job.member - 1
     try:
-        fold = folds.assign(learns, n_folds=parts, seed=settings.seed, event="event")
+        fold = folds.assign(learns, n_folds=parts, seed=seed, event="event")
     except checks.InputError as error:
         raise checks.InputError(
             f"network {job.name!r} learns from {len(learns)} patients, and chooses its epoch on "

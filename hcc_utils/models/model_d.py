@@ -16,9 +16,11 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison
-from hcc_utils.models import folds, harmonisation, noise_probe, record, training
+from hcc_utils.models import folds, noise_probe, record, training
 from hcc_utils.models.bundle import Bundle
+from hcc_utils.models.cases import Cases
 from hcc_utils.models.network import Network
+from hcc_utils.models.scorers import Scorers
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study import results
@@ -73,7 +75,7 @@ class ModelD:
     curves : pandas.DataFrame
         How the networks behind it were trained: ``network``, ``epoch``, ``loss``, ``inner_auc``.
     network : Network
-        The one that scores other centres.
+        The one that scores other centres, or the first of an ensemble.
     noise : pandas.DataFrame
         What noise alone does to scores, as `noise_probe.noise_probe` tells.
     note : str
@@ -82,6 +84,8 @@ class ModelD:
         In development: inner scores with ``outer_fold``, no rows where the loop was not nested.
     bundle : Bundle or None
         In development: the final network, for other centres.
+    settings : Settings or None
+        In development: those of all trainings. A learnt window is each network's own.
     """
 
     scores: Scores
@@ -91,6 +95,7 @@ class ModelD:
     note: str
     inner: pd.DataFrame
     bundle: Bundle | None = None
+    settings: Settings | None = None
 
     @property
     def metrics(self) -> pd.DataFrame:
@@ -175,24 +180,53 @@ def at_centre(
     return _development(study, images, here.path / NETWORKS, made, profile)
 
 
+def scorers(images: Images, found: ModelD, *, here: Folder, bundle: str) -> Scorers:
+    """
+    A centre's patients, each with the network that scored the patient.
+
+    Parameters
+    ----------
+    images : Images
+        The centre's patients and slices.
+    found : ModelD
+        Their scores.
+    here : Folder
+        The centre's results, in development with the networks.
+    bundle : str
+        The frozen bundle's folder; empty in development.
+
+    Returns
+    -------
+    Scorers
+        In development the folds' networks, elsewhere the frozen one.
+    """
+    cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
+    if found.settings is None:
+        return Scorers.frozen(cases, Bundle.read(bundle))
+    fold = found.scores.table.set_index("patient_id")["fold"]
+    folds_of = fold.loc[cases.patients["patient_id"]].to_numpy(np.int64)
+    return Scorers.of_folds(cases, folds_of, found.settings, here.path / NETWORKS)
+
+
 def _development(
     study: Manifest, images: Images, folder: Path, made: dict[str, Any], profile: str
 ) -> ModelD:
     """Networks trained without each fold, and one on everybody for other centres."""
     seed = study.seed
-    settings = replace(PROFILES[profile], seed=seed)
+    settings = replace(PROFILES[profile], seed=seed, **study.network.model_dump())
     fold = folds.assign(images.patients, seed=seed, event=images.endpoint)
     given = (images.pixels_hu, images.slices, images.patients)
     scores, curves = training.cross_fit(*given, fold, settings, folder, event=images.endpoint)
-    network, final = training.refit(*given, settings, folder, event=images.endpoint)
+    ensemble, final = training.refit(*given, settings, folder, event=images.endpoint)
     noise = noise_probe.noise_probe(*given, fold, settings, folder, event=images.endpoint)
     inner = pd.DataFrame(columns=[*COLUMNS, "outer_fold"])
     if profile == "full":
         nested, _ = training.nested(*given, fold, settings, folder, event=images.endpoint)
         inner = pd.concat([s.table.assign(outer_fold=outer) for outer, s in nested.items()])
     bundle = Bundle(
-        network=network,
-        settings=harmonisation.standardised(settings, images.pixels_hu),
+        network=ensemble.first,
+        others=ensemble.members[1:],
+        settings=ensemble.settings,
         preprocessing=made,
         training_centres=sorted(images.patients["centre"].unique()),
         seed=seed,
@@ -200,7 +234,8 @@ def _development(
         versions={name: metadata.version(name) for name in ("torch", "numpy", "hcc-utils")},
     )
     curves = pd.concat([curves, final], ignore_index=True)
-    return ModelD(scores, curves, network, noise, _words(profile, settings), inner, bundle)
+    note = _words(profile, settings)
+    return ModelD(scores, curves, ensemble.first, noise, note, inner, bundle, settings)
 
 
 def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> ModelD:
@@ -209,11 +244,10 @@ def _frozen(images: Images, folder: Path, made: dict[str, Any], origin: str) -> 
     bundle.require_new_centres(images.patients)
     bundle.require_preprocessing(**made)
     scores = training.scores(
-        bundle.network,
+        bundle.ensemble,
         images.pixels_hu,
         images.slices,
         images.patients,
-        bundle.settings,
         origin=origin,
         event=images.endpoint,
     )
@@ -241,10 +275,19 @@ def _demonstration_words(bundle: Bundle, patients: int) -> str:
 
 def _words(profile: str, settings: Settings) -> str:
     """How long the networks were trained, and what that means."""
+    more = "" if settings.members == 1 else f" {_ENSEMBLE.format(settings.members)}"
+    if settings.window_percentiles:
+        more += f" {_STANDARDISED.format(*settings.window_percentiles)}"
     if profile == "full":
-        return f"Networks were trained for at most {settings.epochs} epochs, the loop nested."
+        return f"Networks were trained for at most {settings.epochs} epochs, the loop nested.{more}"
     return (
         f"**Under-trained:** profile {profile} stops after at most {settings.epochs} epochs of "
         f"{settings.slices_per_epoch} slices and leaves out the nested loop. The method is the "
-        f"same; the network could be better. Profile full trains it out."
+        f"same; the network could be better. Profile full trains it out.{more}"
     )
+
+
+_ENSEMBLE = "Each was trained {} times, under other seeds; a score is the mean of theirs."
+_STANDARDISED = (
+    "Each sees intensities between the percentiles {:g} and {:g} of the slices it learnt from."
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -103,16 +102,9 @@ def _recut(scorers: Scorers, recut: Iterable[tuple[str, Pixels | None]]) -> Read
 
 def _windows(scorers: Scorers) -> Readings:
     """Scores through other windows."""
-    settings = scorers.settings
     return {
         (f"window_{part}_percent", str(percent)): [
-            scorers.means(
-                scorers.slice_scores(
-                    replace(
-                        settings, **{name: getattr(settings, name) * (1 + sign * percent / 100)}
-                    )
-                )
-            )
+            scorers.means(scorers.slice_scores(**{name: 1 + sign * percent / 100}))
             for sign in (-1, 1)
         ]
         for part, name in (("centre", "window_centre_hu"), ("width", "window_width_hu"))

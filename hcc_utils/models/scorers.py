@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from hcc_utils import checks
 from hcc_utils.models import scoring, training
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.cases import Cases, Rows
-from hcc_utils.models.network import Network
+from hcc_utils.models.ensemble import Ensemble
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import Settings
 
@@ -28,18 +28,15 @@ class Scorers:
     ----------
     cases : Cases
         Patients and slices.
-    networks : sequence of Network
+    ensembles : sequence of Ensemble
         One, or one for each fold.
     network_of_patient : numpy.ndarray of int, shape (n_patients,)
-        Its place among the networks.
-    settings : Settings
-        With which all of them were trained.
+        Its place among the ensembles.
     """
 
     cases: Cases
-    networks: Sequence[Network]
+    ensembles: Sequence[Ensemble]
     network_of_patient: Rows
-    settings: Settings
 
     @classmethod
     def of_folds(
@@ -65,8 +62,7 @@ class Scorers:
             A network of other patients, slices, folds or settings is not taken, but trained anew.
         """
         folds = np.asarray(fold, dtype=np.int64)
-        networks = training.fold_networks(cases, folds, settings, folder)
-        return cls(cases, networks, folds, settings)
+        return cls(cases, training.fold_ensembles(cases, folds, settings, folder), folds)
 
     @classmethod
     def frozen(cls, cases: Cases, bundle: Bundle) -> Scorers:
@@ -92,27 +88,33 @@ class Scorers:
         """
         bundle.require_new_centres(cases.patients)
         alone = np.zeros(len(cases.patients), dtype=np.int64)
-        return cls(cases, [bundle.network], alone, bundle.settings)
+        return cls(cases, [bundle.ensemble], alone)
 
-    def slice_scores(self, settings: Settings | None = None) -> checks.Floats:
+    @property
+    def members(self) -> list[Scorers]:
+        """The same patients, scored by each member of the ensembles alone."""
+        each = zip(*(own.alone for own in self.ensembles), strict=True)
+        return [replace(self, ensembles=ensembles) for ensembles in each]
+
+    def slice_scores(self, **times: float) -> checks.Floats:
         """
         The score of every slice.
 
         Parameters
         ----------
-        settings : Settings, optional
-            With another window than in training.
+        **times : float
+            By what each network's window is multiplied: its ``window_centre_hu``, its
+            ``window_width_hu``.
 
         Returns
         -------
         numpy.ndarray of float, shape (n_slices,)
             In [0, 1]; higher is worse.
         """
-        window = settings or self.settings
         score = np.empty(len(self.cases.patient_of_slice))
-        for number, network in enumerate(self.networks):
+        for number, ensemble in enumerate(self.ensembles):
             own = self.cases.slices_of(np.flatnonzero(self.network_of_patient == number))
-            score[own] = scoring.slice_scores(network, self.cases.pixels_hu, window, own)
+            score[own] = _behind(ensemble, times).slice_scores(self.cases.pixels_hu, own)
         return score
 
     def scores_of(self, row: int, pixels_hu: Pixels) -> checks.Floats:
@@ -131,8 +133,8 @@ class Scorers:
         numpy.ndarray of float, shape (n_slices,)
             By the network that scores this patient.
         """
-        network = self.networks[self.network_of_patient[row]]
-        return scoring.slice_scores(network, pixels_hu, self.settings)
+        own: Ensemble = self.ensembles[self.network_of_patient[row]]
+        return own.slice_scores(pixels_hu)
 
     def means(self, of_slices: checks.Floats) -> checks.Floats:
         """
@@ -159,16 +161,24 @@ class Scorers:
         Returns
         -------
         numpy.ndarray of float, shape (n_patients, n_features)
-            Features of different networks have nothing to do with each other.
+            Features of different networks have nothing to do with each other; of an ensemble they
+            are the first member's.
         """
         return np.array([self._features(row) for row in range(len(self.cases.patients))])
 
     def _features(self, row: int) -> checks.Floats:
         """What the dense layer is given, the mean of one patient's slices."""
         given: list[torch.Tensor] = []
-        dense = self.networks[self.network_of_patient[row]].dense
-        watch = dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-        self.scores_of(row, self.cases.pixels_hu[self.cases.slices_of(np.array([row]))])
+        own = self.ensembles[self.network_of_patient[row]]
+        slices = self.cases.slices_of(np.array([row]))
+        watch = own.first.dense.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        scoring.slice_scores(own.first, self.cases.pixels_hu, own.settings, slices)
         watch.remove()
         mean: checks.Floats = torch.cat(given).double().mean(dim=0).cpu().numpy()
         return mean
+
+
+def _behind(ensemble: Ensemble, times: dict[str, float]) -> Ensemble:
+    """The same networks behind another window."""
+    window = {name: getattr(ensemble.settings, name) * by for name, by in times.items()}
+    return replace(ensemble, settings=replace(ensemble.settings, **window))

@@ -58,6 +58,8 @@ class Settings:
         paper's copies receive it always, and nothing else does.
     seed : int
         Decides weights, draws, augmentation and dropout.
+    members : int
+        Trainings of every network, each under seeds of its own; a score is the mean of theirs.
     threads : int
         Threads of one training; results repeat bit by bit at one number of threads. Two threads
         wait for each other, so on a shared machine two networks at a time are far faster.
@@ -91,12 +93,13 @@ class Settings:
     noise_sd: float = 0.03
     noise_rate: float = 0.5
     seed: int = 20240501
+    members: int = 1
     threads: int = 1
     processes: int = 2
 
     def __post_init__(self) -> None:
         """Refuse values no training could mean."""
-        for name in ("epochs", "patience", "batch_size", "threads", "processes"):
+        for name in ("epochs", "patience", "batch_size", "members", "threads", "processes"):
             _at_least(name, getattr(self, name), 1)
         for name in ("learning_rate", "window_width_hu"):
             if not getattr(self, name) > 0:

@@ -18,8 +18,8 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.models import fitting, folds, hardware, ranks
 from hcc_utils.models.cases import Cases, Job, Rows
+from hcc_utils.models.ensemble import Ensemble
 from hcc_utils.models.fitting import Say
-from hcc_utils.models.network import Network
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES, Settings
 from hcc_utils.study.progress import say
@@ -29,7 +29,7 @@ __all__ = [
     "PROFILES",
     "Settings",
     "cross_fit",
-    "fold_networks",
+    "fold_ensembles",
     "nested",
     "refit",
     "scores",
@@ -62,7 +62,13 @@ class _Bench:
         return _Outcome(job, self.cases.scores(model, job.scores, settings), curve)
 
     def outcomes(self, jobs: list[Job]) -> list[_Outcome]:
-        """Every job's outcome, several at a time where several are left to train."""
+        """Every job's outcome, by the mean of its ensemble."""
+        every = self._each([one for job in jobs for one in _members(job, self.settings)])
+        size = self.settings.members
+        return [_mean(every[start : start + size]) for start in range(0, len(every), size)]
+
+    def _each(self, jobs: list[Job]) -> list[_Outcome]:
+        """Every network's outcome, several at a time where several are left to train."""
         left = [j for j in jobs if not fitting.is_finished(self.cases, j, *self._where)]
         jobs = [replace(job, number=n, of=len(jobs)) for n, job in enumerate(jobs, start=1)]
         at_a_time = min(self.settings.processes, len(left))
@@ -107,7 +113,8 @@ def cross_fit(
     settings : Settings
         How networks are trained.
     folder : pathlib.Path or str
-        Where networks are kept (``fold0``, ``fold1``, ...) and found again.
+        Where networks are kept (``fold0``, ``fold1``, ...; an ensemble's second member of the
+        first fold is ``fold0_member2``) and found again.
     event : str, default "aggressive_pd"
         The outcome's column.
     progress : callable
@@ -134,9 +141,9 @@ def cross_fit(
     return _gathered(cases, everyone, fold, outcomes), _curves(outcomes)
 
 
-def fold_networks(
+def fold_ensembles(
     cases: Cases, fold: Rows, settings: Settings, folder: Path | str, *, progress: Say = say
-) -> list[Network]:
+) -> list[Ensemble]:
     """
     The networks that give the out-of-fold scores, from disk where `cross_fit` has left them.
 
@@ -155,11 +162,12 @@ def fold_networks(
 
     Returns
     -------
-    list of Network
-        One a fold; it has learnt from all patients but the fold's.
+    list of Ensemble
+        One a fold, with the window of its own training part; it has learnt from all patients but
+        the fold's.
     """
     jobs = _jobs("fold", np.arange(len(fold)), _checked(fold, cases))
-    return [fitting.fit(cases, job, settings, folder, progress)[0] for job in jobs]
+    return [_ensemble(cases, job, settings, folder, progress)[0] for job in jobs]
 
 
 def nested(
@@ -234,9 +242,9 @@ def refit(
     *,
     event: str = "aggressive_pd",
     progress: Say = say,
-) -> tuple[Network, pd.DataFrame]:
+) -> tuple[Ensemble, pd.DataFrame]:
     """
-    The final network, fitted on all patients of development with the folds' stopping rule.
+    The final ensemble, fitted on all patients of development with the folds' stopping rule.
 
     Parameters
     ----------
@@ -257,14 +265,14 @@ def refit(
 
     Returns
     -------
-    network : Network
+    ensemble : Ensemble
         It scores patients of other centres; development's own have out-of-fold scores.
-    curve : pandas.DataFrame
-        One row an epoch: ``network``, ``epoch``, ``loss``, ``inner_loss``,
+    curves : pandas.DataFrame
+        One row a network and epoch: ``network``, ``epoch``, ``loss``, ``inner_loss``,
         ``inner_auc``.
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
-    return fitting.fit(cases, _final(cases), settings, folder, progress)
+    return _ensemble(cases, _final(cases), settings, folder, progress)
 
 
 def tuned(
@@ -277,7 +285,7 @@ def tuned(
     *,
     event: str = "aggressive_pd",
     progress: Say = say,
-) -> tuple[Network, pd.DataFrame]:
+) -> tuple[Ensemble, pd.DataFrame]:
     """
     A network by the paper's choices: noisy copies, and its epoch chosen on everyone.
 
@@ -302,7 +310,7 @@ def tuned(
 
     Returns
     -------
-    network : Network
+    ensemble : Ensemble
         No score of it is out of fold or external: it is fitted on, or tuned to, each patient.
     curve : pandas.DataFrame
         One row an epoch: ``network``, ``epoch``, ``loss``, ``inner_loss`` and ``inner_auc`` (of
@@ -321,26 +329,25 @@ def tuned(
         scores=everyone[:0],
         chosen_on=everyone,
     )
-    return fitting.fit(cases, job, settings.as_published, folder, progress)
+    return _ensemble(cases, job, settings.as_published, folder, progress)
 
 
 def scores(
-    network: Network,
+    ensemble: Ensemble,
     pixels_hu: Pixels,
     slices: pd.DataFrame,
     patients: pd.DataFrame,
-    settings: Settings,
     *,
     origin: str = "external",
     protocol: str = "leak_free",
     event: str = "aggressive_pd",
 ) -> Scores:
     """
-    Scores of Model D by one network.
+    Scores of Model D by one network, or by the mean of one ensemble.
 
     Parameters
     ----------
-    network : Network
+    ensemble : Ensemble
         As `refit` or a bundle gives it.
     pixels_hu : numpy.ndarray of int16, shape (n_slices, 128, 128)
         Intensities in Hounsfield units.
@@ -348,8 +355,6 @@ def scores(
         One row a slice, in the same order, with ``patient_id``.
     patients : pandas.DataFrame
         One row a patient: ``patient_id``, ``centre`` and the outcome.
-    settings : Settings
-        Those the network was trained with.
     origin : str, default "external"
         Where the scores come from; ``external`` is true only of patients of other centres.
     protocol : str, default "leak_free"
@@ -363,7 +368,9 @@ def scores(
         Model ``d``; ``risk`` is the score until it is recalibrated.
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
-    score = cases.scores(network, np.arange(len(patients)), settings)
+    everyone = np.arange(len(patients))
+    each = [cases.scores(one, everyone, ensemble.settings) for one in ensemble.members]
+    score = np.mean(each, axis=0)
     return Scores.of(
         cases.patients,
         model="d",
@@ -401,6 +408,29 @@ def _final(cases: Cases) -> Job:
     """The network that learns from all, and scores none of them."""
     everyone = np.arange(len(cases.patients))
     return Job(name="final", learns=everyone, scores=everyone[:0])
+
+
+def _members(job: Job, settings: Settings) -> list[Job]:
+    """The job once for each member of the ensemble; the first keeps its name, and so its seeds."""
+    numbers = range(2, settings.members + 1)
+    return [job, *(replace(job, name=f"{job.name}_member{n}", member=n) for n in numbers)]
+
+
+def _ensemble(
+    cases: Cases, job: Job, settings: Settings, folder: Path | str, progress: Say
+) -> tuple[Ensemble, pd.DataFrame]:
+    """The job's networks, from disk where they stand there, and their learning curves."""
+    jobs = _members(job, settings)
+    fitted = [fitting.fit(cases, one, settings, folder, progress) for one in jobs]
+    networks, curves = zip(*fitted, strict=True)
+    own = cases.settings_of(job, settings)
+    return Ensemble(networks, own), pd.concat(curves, ignore_index=True)
+
+
+def _mean(members: list[_Outcome]) -> _Outcome:
+    """What an ensemble says: the mean of its members' scores, and all their curves."""
+    score = np.mean([one.score for one in members], axis=0)
+    return replace(members[0], score=score, curve=_curves(members))
 
 
 def _gathered(cases: Cases, rows: Rows, fold: Rows, outcomes: list[_Outcome]) -> Scores:

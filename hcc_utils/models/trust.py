@@ -10,10 +10,7 @@ import pandas as pd
 
 from hcc_utils.imaging import study_slices
 from hcc_utils.models import model_d, robustness, shortcuts
-from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.cases import Cases
 from hcc_utils.models.model_d import Images, ModelD
-from hcc_utils.models.scorers import Scorers
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
@@ -90,10 +87,10 @@ def trust(study: Manifest, images: Images, found: ModelD, *, here: Folder, bundl
     """
     if model_d.origin(here, bundle=bundle) == "demonstration":
         return Trust(*(pd.DataFrame(columns=list(columns)) for columns in _COLUMNS))
-    cases = Cases.of(images.pixels_hu, images.slices, images.patients, images.endpoint)
-    own = found.scores.table.set_index("patient_id").loc[cases.patients["patient_id"]]
-    scorers = _scorers(cases, own["fold"], found, here, bundle)
-    score, network, event = own["score"].to_numpy(), scorers.network_of_patient, cases.event
+    scorers = model_d.scorers(images, found, here=here, bundle=bundle)
+    own = found.scores.table.set_index("patient_id").loc[scorers.cases.patients["patient_id"]]
+    score, event = own["score"].to_numpy(), scorers.cases.event
+    network = scorers.network_of_patient
     diameter = images.patients.get("diameter_mm", pd.Series(np.nan, images.patients.index))
     sources = {"score": score, "features": scorers.features()}
     if diameter.notna().all():
@@ -104,14 +101,6 @@ def trust(study: Manifest, images: Images, found: ModelD, *, here: Folder, bundl
         size=shortcuts.size(event, score, diameter, network=network, seed=study.seed),
         robustness=robustness.robustness(scorers, _recut(study, images, here)),
     )
-
-
-def _scorers(cases: Cases, fold: pd.Series, found: ModelD, here: Folder, bundle: str) -> Scorers:
-    """In development the folds' networks, elsewhere the frozen one."""
-    if found.bundle is None:
-        return Scorers.frozen(cases, Bundle.read(bundle))
-    folds = fold.to_numpy(np.int64)
-    return Scorers.of_folds(cases, folds, found.bundle.settings, here.path / model_d.NETWORKS)
 
 
 def _settings(images: Images, here: Folder) -> pd.DataFrame:
