@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -40,6 +41,20 @@ def test_comes_back_to_the_bit(bundle: Bundle, tmp_path: Path) -> None:
         assert torch.equal(again.network.slice_scores(images), bundle.network.slice_scores(images))
     assert (again.settings, again.preprocessing) == (bundle.settings, bundle.preprocessing)
     assert (again.thresholds, again.seed) == ({"csd": 0.1 + 0.2}, 7)
+
+
+def test_an_ensemble_comes_back_whole(bundle: Bundle, tmp_path: Path) -> None:
+    """Two members; the first is stored as if it stood alone."""
+    bundle.write(tmp_path / "one")
+    replace(bundle, others=[bundle.settings.network().eval()]).write(tmp_path / "two")
+    alone, both = (load_file(tmp_path / name / WEIGHTS) for name in ("one", "two"))
+    assert len(both) == 2 * len(alone)
+    assert all(torch.equal(both[name], weight) for name, weight in alone.items())
+    again = Bundle.read(tmp_path / "two")
+    assert again.settings.members == len(again.ensemble.members) == 2
+    for name, weight in again.others[0].state_dict().items():
+        assert torch.equal(weight, both[f"member2.{name}"])
+    assert Bundle.read(tmp_path / "one").settings == bundle.settings
 
 
 @pytest.mark.parametrize("place", [0, 200, -1])

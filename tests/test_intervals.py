@@ -61,3 +61,18 @@ def test_bootstrapped_mean_is_about_as_wide_as_the_normal_one():
 
 def test_bootstrapped_mean_of_one_value_has_no_width():
     assert intervals.bootstrapped_mean([0.3] * 9, seed=1) == pytest.approx((0.3, 0.3))
+
+
+def test_a_spread_s_interval_is_as_wide_as_theory_has_it():
+    """Of 400 values from a normal with SD 2: 2 -+ 1.96 x 2 / sqrt(2 x 399), that is 0.139."""
+    values = np.random.default_rng(1).normal(10, 2, 400)
+    low, high = intervals.bootstrapped_sd(values, seed=1)
+    assert (high - low) / 2 == pytest.approx(0.139, rel=0.1)
+    assert low < values.std(ddof=1) < high
+
+
+def test_a_spread_does_not_ask_where_values_lie():
+    values = np.random.default_rng(1).normal(0, 1, 30)
+    scaled = intervals.bootstrapped_sd(3 * values + 5, seed=1)
+    ours = intervals.bootstrapped_sd(values, seed=1)
+    assert scaled == pytest.approx((3 * ours[0], 3 * ours[1]))

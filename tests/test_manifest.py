@@ -88,6 +88,14 @@ def test_a_series_rule_is_read(tmp_path: Path) -> None:
     )
 
 
+def test_the_network_s_training_is_read(tmp_path: Path) -> None:
+    plan = "seed: 7\nnetwork: {members: 3, window_percentiles: [0.5, 99]}"
+    study = _read(tmp_path, GOOD.replace("seed: 7", plan))
+    assert study.network.model_dump() == {"members": 3, "window_percentiles": (0.5, 99)}
+    default = _read(tmp_path, GOOD).network
+    assert default.model_dump() == {"members": 1, "window_percentiles": None}
+
+
 def test_environment_fills_the_data_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMALL_ROOT", "/somewhere")
     study = _read(tmp_path, GOOD.replace("data_root: data", "data_root: ${SMALL_ROOT}/x"))
@@ -166,6 +174,24 @@ def test_endpoints_have_a_flag_and_its_months() -> None:
             "    role: development\n    series_rule: {delay_s: [90, 60]}",
             "series_rule.delay_s: must be [from, to], the lesser number first",
             id="delay from late to early",
+        ),
+        pytest.param(
+            "seed: 7",
+            "seed: 7\nnetwork:\n  members: 0",
+            "m.yaml:8: network.members: must be above 0.",
+            id="no training",
+        ),
+        pytest.param(
+            "seed: 7",
+            "seed: 7\nnetwork: {member: 2}",
+            "m.yaml:7: network.member: is not a key that is known here (nearest: 'members').",
+            id="unknown key of the network",
+        ),
+        pytest.param(
+            "seed: 7",
+            "seed: 7\nnetwork: {window_percentiles: [99, 101]}",
+            "m.yaml:7: network.window_percentiles: must be [from, to] within 0 and 100",
+            id="percentile above 100",
         ),
         pytest.param("seed: 7", "seed: 7.5", "m.yaml:6: seed: must be a whole number.", id="7.5"),
         pytest.param("seed: 7", "seed: -1", "m.yaml:6: seed: must be 0 or more.", id="-1"),

@@ -164,7 +164,7 @@ def test_a_bundle_that_is_not_there_leaves_its_chapter_out_with_the_reason(tmp_p
 def test_a_stage_that_is_given_a_bundle_hands_no_network_on():
     assert "network.safetensors" in results.files("03_cnn", "development")
     own = ("scores_d.csv", "scores_radiomics.csv", "explanation.csv", "shortcuts.csv")
-    own += ("pairs_of_centres.csv", "size.csv", "robustness.csv")
+    own += ("pairs_of_centres.csv", "size.csv", "robustness.csv", "spread.csv", "seeds.csv")
     assert results.files("03_cnn", "development", bundle="b") == own
 
 

@@ -14,7 +14,7 @@ from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
 from hcc_utils.models import folds, protocol, record
 from hcc_utils.models.bundle import Bundle
-from hcc_utils.models.record import CURVES, NOISE
+from hcc_utils.models.record import CURVES, NOISE, SPREAD
 from hcc_utils.models.settings import Settings
 from hcc_utils.study import results
 from hcc_utils.study.cohort import eligible
@@ -159,8 +159,8 @@ def folder(tmp_path, development, developed):
     results.write_json({"radiomics": {"intercept": 1.5}}, here.path / "radiomics.json")
     results.write_table(patients, here.path / "patients.csv")
     curves = pd.DataFrame({"network": ["final"], "epoch": [1], "loss": [0.7], "inner_auc": [0.5]})
-    results.write_table(curves, here.path / CURVES)
-    results.write_table(curves, here.path / NOISE)
+    for name in (CURVES, NOISE, SPREAD):
+        results.write_table(curves, here.path / name)
     return here
 
 
@@ -173,7 +173,7 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     drawn = protocol.ranges_of(folder, models, scores)
     assert protocol.ranges_of(folder, models, scores, bundle=bundle) == drawn
     assert record.read(bundle)["radiomics"] == {"intercept": 1.5}
-    assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE))
+    assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE, SPREAD))
 
 
 def test_a_validation_centre_hands_no_model_on(folder, developed):

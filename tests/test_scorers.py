@@ -38,6 +38,23 @@ def test_the_folds_networks_give_the_out_of_fold_scores_again(crossed):
     np.testing.assert_array_equal(again, scores.table["score"])
 
 
+@pytest.mark.parametrize("members", [1, 2])
+def test_each_network_scores_through_the_window_of_its_own_training_part(tmp_path, members):
+    """Fold 1 lies 60 HU higher: one window for both folds would move every score."""
+    pixels, slices, patients = study(n_patients=20, per_patient=2)
+    fold = folds.assign(patients, n_folds=2, seed=1)
+    pixels[fold.repeat(2) == 1] += 60
+    settings = replace(QUICK, epochs=1, window_percentiles=(1, 99), members=members)
+    given = (pixels, slices, patients)
+    scores, _ = training.cross_fit(*given, fold, settings, tmp_path, progress=silent)
+    cases = Cases.of(*given, "aggressive_pd")
+    scorers = Scorers.of_folds(cases, fold, settings, tmp_path)
+    windows = [own.settings.window_centre_hu for own in scorers.ensembles]
+    assert windows[0] - windows[1] == pytest.approx(60, abs=5)
+    again = scorers.means(scorers.slice_scores())
+    np.testing.assert_allclose(again, scores.table["score"], rtol=0, atol=1e-9)
+
+
 def test_a_patient_s_own_network_scores_other_slices_of_the_patient(crossed):
     cases, fold, settings, folder, _ = crossed
     scorers = Scorers.of_folds(cases, fold, settings, folder)

@@ -410,7 +410,7 @@ def freeze(development: Path, folder: Path) -> None:
         ranges=ranges,
         baseline={"patients": len(patients)},
     ).write(folder)
-    for name in (record.CURVES, record.NOISE):
+    for name in (record.CURVES, record.NOISE, record.SPREAD):
         results.write_table(results.read_table(development / name), folder / name)
 
 

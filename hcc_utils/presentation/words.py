@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Hashable, Mapping, Sequence
 from html import escape
@@ -111,6 +112,19 @@ PERTURBATIONS: dict[str, str] = {
     "window_centre_percent": "window's centre lower and higher (%)",
     "window_width_percent": "window narrower and wider (%)",
     "slices_fewer": "first or last slice left out",
+}
+
+
+SPREAD: dict[str, str] = {
+    "out_of_fold": "development, out of fold",
+    "external": "these patients, external",
+}
+
+
+SEEDS: dict[str, str] = {
+    "sd_between_seeds": "SD of a patient's log odds between trainings",
+    "sd_between_seeds_p95": "the same, 95th percentile of patients",
+    "sd_between_patients": "SD of the log odds between patients",
 }
 
 
@@ -1007,6 +1021,139 @@ def robustness(table: pd.DataFrame) -> pd.DataFrame:
     }
     index = [table["perturbation"].map(PERTURBATIONS), table["amount"]]
     return _Whole(pd.DataFrame(text, index=pd.MultiIndex.from_arrays(index)))
+
+
+def spread(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How far patients' scores lie apart, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.spread.between_patients` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by whose scores they are.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "patients": [f"{row.n:.0f}" for row in rows],
+        "log odds: mean": [_number(row.mean_logit) for row in rows],
+        "SD (95 % interval)": [interval(row.sd_logit, row.low, row.high) for row in rows],
+        "scores one SD to either side": [_around(row.mean_logit, row.sd_logit) for row in rows],
+    }
+    return _Whole(pd.DataFrame(text, index=pd.Index(table["origin"].map(SPREAD), name="")))
+
+
+def spread_verdict(table: pd.DataFrame) -> str:
+    """
+    Whether the final network is as sure of itself as the folds' networks, and by which rule.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.spread.between_patients` gives it.
+
+    Returns
+    -------
+    str
+        A sentence, also where nothing may be judged.
+    """
+    if table.empty:
+        return _NOT_JUDGED
+    row = table.iloc[-1]
+    if len(table) == 1:
+        return (
+            f"Out of fold the log odds of {row['n']} patients have an SD of "
+            f"{interval(row['sd_logit'], row['low'], row['high'], 2)}. At each validation hospital "
+            f"the spread of the final network's scores is held against it."
+        )
+    if pd.isna(row["ratio"]):
+        return "Too few patients, or scores all alike: the two spreads cannot be compared."
+    moved = row["mean_logit"] - table["mean_logit"].iloc[0]
+    ratio = interval(row["ratio"], row["ratio_low"], row["ratio_high"], 2)
+    return (
+        f"The final network's log odds spread {ratio} times as wide here as development's out of "
+        f"fold: {_dispersed(row)}. Their mean is {abs(moved):.2f} "
+        f"{'higher' if moved > 0 else 'lower'}. The rule: wider or narrower where the whole "
+        f"interval is above or below 1. Patients may differ too, not the networks alone: the "
+        f"calibration slope in chapter 04 judges the risks."
+    )
+
+
+def _dispersed(row: Any) -> str:
+    """What the interval of the ratio of two spreads says."""
+    if row["ratio_low"] > 1:
+        return "**wider**, as if it were too sure of itself (over-dispersed)"
+    if row["ratio_high"] < 1:
+        return "**narrower**, as if it were not sure enough (under-dispersed)"
+    return "no difference is shown"
+
+
+def seeds(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What trainings under other seeds say, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.spread.between_seeds` gives it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by figure.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "patients": [f"{row.n:.0f}" for row in rows],
+        "estimate (95 % interval)": [interval(row.estimate, row.low, row.high) for row in rows],
+    }
+    names = [SEEDS.get(row.figure) or f"AUC of {_training(row.member)}" for row in rows]
+    shown = _Whole(pd.DataFrame(text, index=pd.Index(names, name="")))
+    shown.attrs["nothing"] = "No second training to compare with."
+    return shown
+
+
+def _training(member: str) -> str:
+    """One of the trainings, or their mean."""
+    return "the mean of all, which is the score" if member == "mean" else f"training {member} alone"
+
+
+def seeds_verdict(table: pd.DataFrame) -> str:
+    """
+    How much of a score is the chance of one training.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        As `models.spread.between_seeds` gives it.
+
+    Returns
+    -------
+    str
+        A sentence, also where there is one training only.
+    """
+    if table.empty:
+        return (
+            "How far another training would move these scores is not known. A study whose "
+            "manifest says `network: {members: 3}` trains each network three times."
+        )
+    estimate = table.set_index("figure")["estimate"]
+    seed, patients = estimate["sd_between_seeds"], estimate["sd_between_patients"]
+    return (
+        f"From one training to another a patient's log odds move by an SD of {seed:.2f}; patients "
+        f"differ by {patients:.2f}. Where the trainings say 0.50 on average, one alone says "
+        f"{_around(0, seed)} (one SD to either side)."
+    )
+
+
+def _around(logit: float, sd: float) -> str:
+    """The probabilities one SD below and above, of log odds."""
+    low, high = (1 / (1 + math.exp(-value)) for value in (logit - sd, logit + sd))
+    return "" if pd.isna(sd) else f"{low:.2f} to {high:.2f}"
 
 
 def _number(value: float) -> str:

@@ -62,6 +62,8 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "pairs_of_centres.csv",
         "size.csv",
         "robustness.csv",
+        "spread.csv",
+        "seeds.csv",
     ),
     "04_comparison": (
         "scores.csv",
