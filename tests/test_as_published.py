@@ -83,17 +83,17 @@ def test_the_epoch_is_chosen_on_everyone_and_weights_come_from_development(tmp_p
     pixels, slices, patients = study()
     learns = np.arange(len(patients)) < 30
     once = replace(QUICK, epochs=1)
-    network, curve = training.tuned(
+    ensemble, curve = training.tuned(
         pixels, slices, patients, learns, once, tmp_path / "one", progress=silent
     )
-    score = training.scores(network, pixels, slices, patients, origin="tuned").table
+    score = training.scores(ensemble, pixels, slices, patients, origin="tuned").table
     assert curve["inner_auc"].iloc[0] == pytest.approx(_auc(score))
     others = ~slices["patient_id"].isin(patients["patient_id"][learns]).to_numpy()
     changed = np.where(others[:, None, None], pixels[::-1], pixels)
     other, _ = training.tuned(
         changed, slices, patients, learns, once, tmp_path / "two", progress=silent
     )
-    assert (network.dense.weight == other.dense.weight).all()
+    assert (ensemble.first.dense.weight == other.first.dense.weight).all()
 
 
 def test_the_leak_free_network_beside_it_is_not_touched(tmp_path):
@@ -106,7 +106,7 @@ def test_the_leak_free_network_beside_it_is_not_touched(tmp_path):
     lines: list[str] = []
     after, _ = training.refit(pixels, slices, patients, QUICK, tmp_path, progress=lines.append)
     assert not lines, "found again"
-    assert (before.dense.weight == after.dense.weight).all()
+    assert (before.first.dense.weight == after.first.dense.weight).all()
 
 
 def test_scores_of_the_papers_choices_are_refused_where_models_are_developed(here, one_site):

@@ -108,7 +108,7 @@ def between_patients(scores: Scores, development: pd.DataFrame | None = None) ->
 
     References
     ----------
-    .. [1] Zou and Donner (2008), Stat Med 27:1693-1702 (an interval out of two).
+    .. [1] Zou and Donner (2008), Statistics in Medicine 27:1693-1702 (an interval made of two).
     """
     rows = [] if development is None else development.iloc[:1].to_dict("records")
     logit = log_odds("score", scores.table["score"])
