@@ -124,6 +124,15 @@ def test_with_one_outcome_alone_there_is_no_auc():
     assert words.seeds_verdict(found).startswith("From one training to another")
 
 
+@pytest.mark.parametrize(("patients", "said"), [(0.3, "**more than"), (0.9, "less than")])
+def test_trainings_that_differ_more_than_patients_are_named(patients, said):
+    """Log odds of 0.4: a score of 1 / (1 + exp(-0.4)) = 0.60 in place of 0.50, or 0.40."""
+    table = pd.DataFrame({"figure": ["sd_between_seeds", "sd_between_patients"]})
+    verdict = words.seeds_verdict(table.assign(estimate=[0.4, patients]))
+    assert f"an SD of 0.40, {said}" in verdict
+    assert "one alone says 0.40 to 0.60" in verdict
+
+
 def test_one_training_says_nothing_of_seeds():
     found = spread.between_seeds(scorers([[50], [150]]))
     assert found.empty

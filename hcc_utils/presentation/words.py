@@ -1143,9 +1143,10 @@ def seeds_verdict(table: pd.DataFrame) -> str:
         )
     estimate = table.set_index("figure")["estimate"]
     seed, patients = estimate["sd_between_seeds"], estimate["sd_between_patients"]
+    than = "**more than patients differ**" if seed >= patients else "less than patients differ"
     return (
-        f"From one training to another a patient's log odds move by an SD of {seed:.2f}; patients "
-        f"differ by {patients:.2f}. Where the trainings say 0.50 on average, one alone says "
+        f"From one training to another a patient's log odds move by an SD of {seed:.2f}, {than} "
+        f"({patients:.2f}). Where the trainings say 0.50 on average, one alone says "
         f"{_around(0, seed)} (one SD to either side)."
     )
 
