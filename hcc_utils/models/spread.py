@@ -147,7 +147,7 @@ def between_seeds(scorers: Scorers) -> pd.DataFrame:
         One row a figure: ``figure``, ``member``, ``n`` (patients), ``estimate``, ``low``, ``high``
         (95 %). ``auc`` of each member alone and of their mean (``mean``; DeLong on the logit
         scale), where both outcomes are there. Of the log odds: ``sd_between_seeds`` (of one
-        patient, root mean square; its interval by bootstrap over patients),
+        patient, root mean square; a shift of all patients alike counts; bootstrap over patients),
         ``sd_between_seeds_p95`` (the patients' 95th percentile), ``sd_between_patients`` (of the
         mean). No row where there is one member only.
     """
