@@ -70,12 +70,12 @@ def test_a_file_gives_what_memory_gives(stored: Study, tmp_path: Path) -> None:
         given, folder = (pixels, *stored[1:]), tmp_path / name
         how = replace(settings, processes=2 if name == "file" else 1)
         scores, _ = training.cross_fit(*given, fold, how, folder, progress=silent)
-        network, _ = training.refit(*given, settings, folder, progress=silent)
+        ensemble, _ = training.refit(*given, settings, folder, progress=silent)
         noise = noise_probe.noise_probe(*given, fold, settings, folder, progress=silent)
         scorers = Scorers.of_folds(cases_of(given), fold, settings, folder)
         found[name] = (
             scores.table["score"],
-            weights(network),
+            weights(ensemble.first),
             noise["mean_score"],
             scorers.slice_scores(),
             scorers.features(),

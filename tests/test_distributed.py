@@ -38,13 +38,13 @@ folder, lines = sys.argv[1], []
 with ranks.joined():
     step = gradient(BATCH[ranks.own() :: ranks.number()])
     scores, _ = training.cross_fit(*GIVEN, FOLD, STILL, folder, progress=lines.append)
-    network, _ = training.refit(*GIVEN, STILL, folder, progress=lines.append)
+    ensemble, _ = training.refit(*GIVEN, STILL, folder, progress=lines.append)
     np.savez(
         f"{folder}/rank{ranks.own()}",
         gradient=step,
         lines=len(lines),
         scores=scores.table["score"],
-        weights=weights(network),
+        weights=weights(ensemble.first),
     )
 """
 
@@ -116,10 +116,10 @@ def test_the_first_process_alone_says_how_far_they_are(two: Path) -> None:
 def test_one_process_finds_what_two_have_trained(two: Path) -> None:
     said: list[str] = []
     scores, _ = training.cross_fit(*GIVEN, FOLD, STILL, two, progress=said.append)
-    network, _ = training.refit(*GIVEN, STILL, two, progress=said.append)
+    ensemble, _ = training.refit(*GIVEN, STILL, two, progress=said.append)
     assert said == []
     np.testing.assert_array_equal(scores.table["score"], ends(two, "scores")[0])
-    np.testing.assert_array_equal(weights(network), ends(two, "weights")[0])
+    np.testing.assert_array_equal(weights(ensemble.first), ends(two, "weights")[0])
 
 
 @pytest.mark.parametrize(
