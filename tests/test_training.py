@@ -191,8 +191,9 @@ def test_no_job_inside_an_outer_fold_meets_its_patients(
         assert sorted(np.concatenate([job.scores for job in own])) == others
 
 
-def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
-    """Stopped after the second of three epochs, as by a signal, and called again."""
+@pytest.mark.parametrize("filters", [(4, 4, 4), (16, 16, 16)], ids=["plain", "channels last"])
+def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path, filters: tuple[int, ...]) -> None:
+    """Stopped after the second of three epochs, as by a signal, and called again, in each layout."""
 
     class Stop(Exception):
         """As Ctrl-C."""
@@ -204,13 +205,13 @@ def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path) -> None:
         if len(said) == 3:
             raise Stop
 
-    given = study()
-    whole, curve = training.refit(*given, QUICK, tmp_path / "whole", progress=silent)
+    given, settings = study(), replace(QUICK, filters=filters)
+    whole, curve = training.refit(*given, settings, tmp_path / "whole", progress=silent)
     with pytest.raises(Stop):
-        training.refit(*given, QUICK, tmp_path / "cut", progress=stop_after_two)
+        training.refit(*given, settings, tmp_path / "cut", progress=stop_after_two)
     assert [path.name for path in (tmp_path / "cut").iterdir()] == ["final.partial.safetensors"]
     later: list[str] = []
-    again, curve_again = training.refit(*given, QUICK, tmp_path / "cut", progress=later.append)
+    again, curve_again = training.refit(*given, settings, tmp_path / "cut", progress=later.append)
     assert len(later) == 1
     assert torch.equal(weights(again.first), weights(whole.first))
     assert curve_again.equals(curve)

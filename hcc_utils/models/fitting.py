@@ -28,7 +28,10 @@ from hcc_utils.study import results
 Say = Callable[[str], None]
 _RISE = 0.1  # share of all steps in which the learning rate rises
 # what decides weights
-_CODE = ("augmentation", "cases", "fitting", "folds", "hardware", "network", "ranks")
+_CODE = (
+    *("augmentation", "cases", "fitting", "folds", "hardware"),
+    *("network", "ranks", "scoring", "settings"),
+)
 
 
 def fit(
@@ -183,7 +186,7 @@ class Training:
             self.network = hardware.placed(settings.network())
         self.forward = ranks.shared(self.network)
         self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), weight_decay=settings.weight_decay
+            self.network.parameters(), weight_decay=settings.weight_decay, fused=True
         )
         self.curve: Curve = []
         self.best: Tensors = {}
@@ -250,7 +253,7 @@ class Training:
         event = self.cases.event[self.cases.patient_of_slice[slices]]
         pixels = torch.from_numpy(self.cases.pixels_hu[slices])
         images = augmentation.windowed(pixels, self.settings)
-        images = hardware.laid_out(augmentation.augmented(images, self.settings, noisy))
+        images = augmentation.augmented(images, self.settings, noisy)
         target = torch.from_numpy(event).long().to(images.device)
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate(number)
@@ -308,10 +311,13 @@ class Training:
             part, rest = name.split("/", 1)
             parts[part][rest] = value
         self.network.load_state_dict(parts["network"])
+        weights = list(self.network.parameters())
         moments: dict[int, Tensors] = {}
         for name, value in parts["optimiser"].items():
             number, key = name.split(".", 1)
-            moments.setdefault(int(number), {})[key] = value
+            # the fused optimiser goes through weights and moments as they lie in memory
+            alike = torch.empty_like(weights[int(number)]) if value.ndim else torch.empty(())
+            moments.setdefault(int(number), {})[key] = alike.copy_(value)
         self.optimiser.load_state_dict(self.optimiser.state_dict() | {"state": moments})
         self.best, self.curve = parts["best"], curve
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+from torch import nn
 
 from hcc_utils.models.network import Network
 
@@ -69,20 +70,22 @@ def threads(number: int) -> Iterator[None]:
 
 
 def placed(model: Network) -> Network:
-    """The network on the device, laid out as its convolutions like it."""
-    return model.to(device=device(), memory_format=_layout())  # type: ignore[call-overload,no-any-return]
+    """The network on the device, laid out as its convolutions like it; images follow it."""
+    return model.to(device=device(), memory_format=_layout(model))  # type: ignore[call-overload,no-any-return]
 
 
-def laid_out(images: torch.Tensor) -> torch.Tensor:
-    """The images, laid out as the convolutions like them."""
-    return images.contiguous(memory_format=_layout())
-
-
-def _layout() -> torch.memory_format:
-    """Channels last, which is faster, except where it writes beyond its memory."""
-    # torch 2.13's oneDNN corrupts the heap in the backward pass on processors with AVX2 alone
-    only_avx2 = torch.backends.cpu.get_cpu_capability() == "AVX2"
-    return torch.contiguous_format if device().type == "cpu" and only_avx2 else torch.channels_last
+def _layout(model: Network) -> torch.memory_format:
+    """Channels last, which is faster, except where oneDNN would write beyond its memory."""
+    # torch 2.13's does so in the weights' gradient of strided 1 x 1 convolutions with fewer input
+    # channels than a vector has numbers: 8 with AVX2, where it was found; 16 with AVX-512
+    narrow = any(
+        isinstance(layer, nn.Conv2d)
+        and layer.kernel_size == (1, 1)
+        and layer.stride != (1, 1)
+        and layer.in_channels < 16
+        for layer in model.modules()
+    )
+    return torch.contiguous_format if narrow else torch.channels_last
 
 
 def is_out_of_memory(error: Exception) -> bool:

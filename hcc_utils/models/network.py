@@ -79,7 +79,7 @@ class ResidualBlock(nn.Module):
         torch.Tensor, shape (n, channels_out, height / stride, width / stride)
             Never negative.
         """
-        return torch.relu_(self.main(images) + self.shortcut(images))
+        return torch.relu_(self.main(images).add_(self.shortcut(images)))
 
 
 class Network(nn.Module):

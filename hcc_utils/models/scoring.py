@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import copy
+import itertools
+
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
+from torch.nn.utils import fusion
 
 from hcc_utils import checks
 from hcc_utils.models import augmentation, hardware
@@ -38,7 +43,8 @@ def slice_scores(
     numpy.ndarray of float, shape (n_rows,)
         In [0, 1]; higher is worse.
     """
-    model = hardware.placed(model).eval()
+    hardware.keep_freed_pages()
+    model = hardware.placed(_folded(model))
     rows = np.arange(len(pixels_hu)) if rows is None else rows
     chunks = (pixels_hu[rows[start : start + _CHUNK]] for start in range(0, len(rows), _CHUNK))
     with hardware.threads(settings.threads), torch.inference_mode():
@@ -48,6 +54,18 @@ def slice_scores(
 
 def _chunk_scores(model: Network, pixels_hu: torch.Tensor, settings: Settings) -> checks.Floats:
     """The scores of as many slices as memory holds at a time."""
-    images = hardware.laid_out(augmentation.windowed(pixels_hu, settings))
+    images = augmentation.windowed(pixels_hu, settings)
     score: checks.Floats = model.slice_scores(images).double().cpu().numpy()
     return score
+
+
+def _folded(model: Network) -> Network:
+    """A copy for scoring alone, whose convolutions also do their normalisations' work."""
+    model = copy.deepcopy(model).eval()
+    for layers in model.modules():
+        if isinstance(layers, nn.Sequential):
+            for at, (one, following) in enumerate(itertools.pairwise(list(layers))):
+                if isinstance(following, nn.BatchNorm2d):
+                    layers[at] = fusion.fuse_conv_bn_eval(one, following)
+                    layers[at + 1] = nn.Identity()
+    return model
