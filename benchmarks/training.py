@@ -1,28 +1,37 @@
-"""How fast Model D's network is trained and applied, beside a plain loop and what the machine can.
+"""How fast Model D's network is trained and applied, beside other loops and what the machine can.
 
-python benchmarks/training.py [--slices N] [--seconds S]
+python benchmarks/training.py [--slices N] [--seconds S] [--keras PYTHON]
 
-One run, one process of two threads each, the same network, batch and augmentation: the loop as
-users write it (fp32, DataLoader, torch's memory as it comes), and the project's. Prints slices a
-second, the ratio, the share of this machine's measured matrix multiplication, the share of time
-that augmentation takes, and slices scored a second.
+The same network, batch and ranges of augmentation, each task in a process of its own, three times
+in turn; the best of each is printed. What stands beside the project's training:
+
+plain        fp32, DataLoader, AdamW, torch's memory as it comes, two threads; it is given the
+             project's own augmentation of whole batches, so that only the loop is compared
+each image   the same with each image augmented by itself in the Dataset, as it is mostly written
+Keras        its own augmentation layers and `fit`, if --keras names a Python that has keras and
+             tensorflow (`python -m venv K && K/bin/pip install keras tensorflow-cpu`)
+
+A single network has two threads; "two at a time" are two networks with a thread each, which is how
+chapter 03 trains. benchmarks/training_memory.py measures memory.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from torch.nn import functional
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from hcc_utils.models import augmentation, fitting, hardware, scoring, training
 from hcc_utils.models.cases import Cases, Job
@@ -31,6 +40,7 @@ from hcc_utils.models.network import SIZE
 THREADS = 2
 BATCH = 32
 SETTINGS = training.Settings(batch_size=BATCH, threads=THREADS, processes=1)
+KERAS = Path(__file__).with_name("keras_loop.py")
 
 
 def study(n_slices: int) -> tuple[np.ndarray, pd.DataFrame, pd.DataFrame]:
@@ -56,14 +66,47 @@ def rate(step: Callable[[], int], seconds: float) -> float:
     return done / (time.perf_counter() - began)
 
 
-def plain(n_slices: int, seconds: float) -> dict[str, float]:
-    """The loop as users write it."""
-    torch.set_num_threads(THREADS)
+class EachImage(Dataset):
+    """Images augmented one by one."""
+
+    def __init__(self, images: torch.Tensor, event: torch.Tensor) -> None:
+        self.images, self.event = images, event
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.images)
+
+    def __getitem__(self, at: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """An image and its outcome."""
+        image = self.images[at : at + 1].clone()
+        return augmentation.augmented(image, SETTINGS)[0], self.event[at]
+
+
+def data(n_slices: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Windowed images and outcomes."""
     pixels, _, patients = study(n_slices)
     event = torch.from_numpy(patients["event"].to_numpy().repeat(10)).long()
-    images = augmentation.windowed(torch.from_numpy(pixels), SETTINGS)
+    return augmentation.windowed(torch.from_numpy(pixels), SETTINGS), event
+
+
+def plain(n_slices: int, seconds: float) -> dict[str, float]:
+    """The loop as users write it."""
+    moved = functools.partial(augmentation.augmented, settings=SETTINGS)
+    return loop(TensorDataset(*data(n_slices)), moved, seconds)
+
+
+def each_image(n_slices: int, seconds: float) -> dict[str, float]:
+    """The same, with each image augmented by itself."""
+    return loop(EachImage(*data(n_slices)), lambda images: images, seconds)
+
+
+def loop(
+    dataset: Dataset, moved: Callable[[torch.Tensor], torch.Tensor], seconds: float
+) -> dict[str, float]:
+    """A loop over a DataLoader."""
+    torch.set_num_threads(THREADS)
     batches = iter(())
-    loader = DataLoader(TensorDataset(images, event), BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(dataset, BATCH, shuffle=True, drop_last=True)
     network = SETTINGS.network().train()
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 
@@ -74,7 +117,7 @@ def plain(n_slices: int, seconds: float) -> dict[str, float]:
             batches = iter(loader)
             drawn = next(batches)
         image, target = drawn
-        loss = functional.cross_entropy(network(augmentation.augmented(image, SETTINGS)), target)
+        loss = functional.cross_entropy(network(moved(image)), target)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -83,26 +126,31 @@ def plain(n_slices: int, seconds: float) -> dict[str, float]:
     return {"rate": rate(step, seconds)}
 
 
-def ours(n_slices: int, seconds: float) -> dict[str, float]:
+def ours(n_slices: int, seconds: float, threads: int = THREADS) -> dict[str, float]:
     """The project's training, whole epochs with the scoring of the inner split left out."""
     cases = Cases.of(*study(n_slices), "event")
     everyone = np.arange(len(cases.patients))
-    with hardware.threads(THREADS):
+    with hardware.threads(threads):
         job = Job(name="bench", learns=everyone, scores=everyone[:0])
         run = fitting.Training(cases, job, SETTINGS)
         run.network.train()
-        batch = torch.multinomial(run.weights, BATCH, replacement=True)
-        spent = 0.0
 
         def step() -> int:
-            run._step(0, batch)
+            run._step(0, torch.multinomial(run.weights, BATCH, replacement=True))
             return BATCH
 
+        def seen() -> int:
+            images = augmentation.windowed(torch.from_numpy(cases.pixels_hu[:BATCH]), SETTINGS)
+            return len(augmentation.augmented(images, SETTINGS))
+
         found = rate(step, seconds)
-        pixels = torch.from_numpy(cases.pixels_hu[:BATCH])
-        images = augmentation.windowed(pixels, SETTINGS)
-        spent = 1 / rate(lambda: len(augmentation.augmented(images, SETTINGS)), seconds / 4)
-    return {"rate": found, "augmentation": spent * found}
+        share = found / rate(seen, seconds / 4)
+    return {"rate": found, "augmentation": share}
+
+
+def a_thread(n_slices: int, seconds: float) -> dict[str, float]:
+    """The project's training on one thread."""
+    return ours(n_slices, seconds, threads=1)
 
 
 def inference(n_slices: int, seconds: float) -> dict[str, float]:
@@ -148,15 +196,62 @@ def operations() -> int:
     return total
 
 
-TASKS = {task.__name__: task for task in (plain, ours, inference, multiplication)}
+TASKS = {
+    task.__name__: task for task in (plain, each_image, ours, a_thread, inference, multiplication)
+}
 
 
-def child(task: str, n_slices: int, seconds: float) -> dict[str, float]:
-    """A task's figures from a process of its own: what one does to memory must not help others."""
+def children(task: str, asked: argparse.Namespace, *, at_a_time: int = 1) -> list[dict[str, float]]:
+    """A task's figures from processes of their own, for what one does to memory helps others."""
     command = [sys.executable, __file__, "--task", task]
-    command += ["--slices", str(n_slices), "--seconds", str(seconds)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return json.loads(said.splitlines()[-1])
+    command += ["--slices", str(asked.slices), "--seconds", str(asked.seconds)]
+    return run([command] * at_a_time)
+
+
+def keras(asked: argparse.Namespace) -> dict[str, float]:
+    """The figures of Keras."""
+    what = {
+        name: getattr(SETTINGS, name)
+        for name in (
+            *("filters", "strides", "dropout", "shift_share", "shear", "zoom"),
+            *("rotation_degrees", "noise_sd", "threads"),
+        )
+    }
+    what |= {"size": SIZE, "batch": BATCH, "slices": asked.slices // 2}
+    return run([[asked.keras, str(KERAS), json.dumps(what)]])[0]
+
+
+def run(commands: list[list[str]]) -> list[dict[str, float]]:
+    """What processes that run at the same time print last."""
+    pipes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for command in commands]
+    said = [pipe.communicate()[0] for pipe in pipes]
+    return [json.loads(text.splitlines()[-1]) for text in said]
+
+
+def once(asked: argparse.Namespace) -> dict[str, float]:
+    """Each task's figures, measured in turn."""
+    pair = children("a_thread", asked, at_a_time=2)
+    found = {"pair": sum(one["rate"] for one in pair)}
+    for task in TASKS:
+        found |= {f"{task} {key}": value for key, value in children(task, asked)[0].items()}
+    return found | ({"keras": keras(asked)["rate"]} if asked.keras else {})
+
+
+def table(best: pd.Series) -> pd.Series:
+    """The figures as they are printed."""
+    gemm = best["multiplication rate"]
+    one, pair = best["ours rate"], best["pair"]
+    peers = {"plain": best["plain rate"], "each image": best["each_image rate"]}
+    peers |= {"Keras": best["keras"]} if "keras" in best else {}
+    rows = {f"{name}, slices/s": f"{found:.0f}" for name, found in peers.items()}
+    for name, found in (("ours", one), ("ours, two at a time", pair)):
+        rows[f"{name}, slices/s"] = f"{found:.0f}"
+        rows |= {f"{name} / {peer}": f"{found / theirs:.2f}" for peer, theirs in peers.items()}
+        share = 3 * operations() * found / gemm
+        rows[f"{name}, share of large matrices' speed"] = f"{share:.0%} of {gemm / 1e9:.0f} GFLOP/s"
+    rows["augmentation's share of training"] = f"{best['a_thread augmentation']:.1%}"
+    rows["scored, slices/s"] = f"{best['inference rate']:.0f}"
+    return pd.Series(rows)
 
 
 def main() -> None:
@@ -164,26 +259,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--slices", type=int, default=3000)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--keras", metavar="PYTHON")
     parser.add_argument("--task", choices=TASKS)
     asked = parser.parse_args()
     if asked.task:
         print(json.dumps(TASKS[asked.task](asked.slices, asked.seconds)))
         return
-    runs = [{task: child(task, asked.slices, asked.seconds) for task in TASKS} for _ in range(3)]
-    best = {
-        task: {key: max(run[task][key] for run in runs) for key in runs[0][task]} for task in TASKS
-    }
-    gemm = best["multiplication"]["rate"]
-    share = 3 * operations() * best["ours"]["rate"] / gemm
-    rows = {
-        "plain loop, slices/s": f"{best['plain']['rate']:.0f}",
-        "ours, slices/s": f"{best['ours']['rate']:.0f}",
-        "ratio": f"{best['ours']['rate'] / best['plain']['rate']:.2f}",
-        "share of large matrices' speed": f"{share:.1%} of {gemm / 1e9:.0f} GFLOP/s",
-        "augmentation's share of training": f"{best['ours']['augmentation']:.1%}",
-        "scored, slices/s": f"{best['inference']['rate']:.0f}",
-    }
-    print(pd.Series(rows, name="best of 3").to_frame().to_markdown())
+    runs = pd.DataFrame([once(asked) for _ in range(3)])
+    print(table(runs.max()).rename("best of 3").to_frame().to_markdown())
 
 
 if __name__ == "__main__":

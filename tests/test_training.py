@@ -193,7 +193,7 @@ def test_no_job_inside_an_outer_fold_meets_its_patients(
 
 @pytest.mark.parametrize("filters", [(4, 4, 4), (16, 16, 16)], ids=["plain", "channels last"])
 def test_interrupted_goes_on_to_the_same_weights(tmp_path: Path, filters: tuple[int, ...]) -> None:
-    """Stopped after the second of three epochs, as by a signal, and called again, in each layout."""
+    """Stopped after the second of three epochs, as by a signal, and called again."""
 
     class Stop(Exception):
         """As Ctrl-C."""
