@@ -17,7 +17,7 @@ import torch
 
 from hcc_utils.checks import InputError
 from hcc_utils.evaluation import discrimination
-from hcc_utils.models import augmentation, fitting, folds, scoring, training
+from hcc_utils.models import augmentation, fitting, folds, hardware, scoring, training
 from hcc_utils.models.cases import Cases, Job
 from hcc_utils.models.ensemble import Ensemble
 
@@ -336,6 +336,45 @@ def test_score_is_the_mean_of_the_slices(tmp_path: Path) -> None:
     scores = training.scores(alone, pixels[order], slices.iloc[order], asked)
     assert scores.table["score"].tolist() == pytest.approx([each[9:].mean(), each[3:6].mean()])
     assert set(scores.table["origin"]) == {"external"}
+
+
+def test_scoring_folds_normalisations_and_leaves_the_network_as_it_was() -> None:
+    """The network's own softmax of the same windowed slices, its statistics drawn at random."""
+    torch.manual_seed(0)
+    network = QUICK.network()
+    for layer in network.modules():
+        if isinstance(layer, torch.nn.BatchNorm2d):
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2)
+    spread = np.linspace(0, 300, 32)[:, None, None]
+    pixels = np.random.default_rng(0).normal(75, spread, (32, 128, 128)).astype(np.int16)
+    before = weights(network)
+    found = scoring.slice_scores(network, pixels, QUICK)
+    assert network.training
+    assert torch.equal(weights(network), before)
+    images = augmentation.windowed(torch.from_numpy(pixels), QUICK).cpu()
+    with torch.inference_mode():
+        expected = network.eval().slice_scores(images)
+    assert np.ptp(expected.numpy()) > 1e-3  # a thousand times what may differ
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("filters", "strides", "last"),
+    [
+        pytest.param((16, 16, 16), (2, 2, 2), True, id="wide"),
+        pytest.param((8, 16, 16), (2, 2, 2), False, id="narrow before a strided block"),
+        pytest.param((8, 16, 16), (4, 1, 2), True, id="narrow before another"),
+    ],
+)
+def test_layout_keeps_from_the_convolution_that_overwrites_memory(
+    filters: tuple[int, ...], strides: tuple[int, ...], last: bool
+) -> None:
+    """Guard pages behind each block of memory: strided 1 x 1 with few channels alone met them."""
+    network = hardware.placed(replace(QUICK, filters=filters, strides=strides).network())
+    weight = network.blocks[2].main[0][0].weight
+    assert weight.is_contiguous(memory_format=torch.channels_last) == last
+    assert weight.is_contiguous() != last
 
 
 def test_draws_are_balanced_by_outcome_and_by_patient() -> None:

@@ -65,7 +65,7 @@ def _folded(model: Network) -> Network:
     for layers in model.modules():
         if isinstance(layers, nn.Sequential):
             for at, (one, following) in enumerate(itertools.pairwise(list(layers))):
-                if isinstance(following, nn.BatchNorm2d):
+                if isinstance(one, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
                     layers[at] = fusion.fuse_conv_bn_eval(one, following)
                     layers[at + 1] = nn.Identity()
     return model
