@@ -5,7 +5,11 @@ Only where all centres' rows lie at one site; in a folder of its own, which no o
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +18,7 @@ from hcc_utils import checks
 from hcc_utils.evaluation.gap import gap
 from hcc_utils.models import model_d, training
 from hcc_utils.models.model_d import Images
+from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
@@ -100,12 +105,12 @@ def _scored(
     settings = replace(PROFILES[profile], seed=study.seed)
     patients = pd.concat([part.patients for part in parts.values()], ignore_index=True)
     slices = pd.concat([part.slices for part in parts.values()], ignore_index=True)
-    pixels_hu = np.concatenate([part.pixels_hu for part in parts.values()])
     learns = patients["patient_id"].isin(parts[_DEVELOPMENT].patients["patient_id"])
     where = here.path / model_d.NETWORKS
-    ensemble, curve = training.tuned(
-        pixels_hu, slices, patients, learns, settings, where, event=study.endpoint
-    )
+    with _joined([part.pixels_hu for part in parts.values()], where) as pixels_hu:
+        ensemble, curve = training.tuned(
+            pixels_hu, slices, patients, learns, settings, where, event=study.endpoint
+        )
     scores = {
         name: training.scores(
             ensemble,
@@ -119,6 +124,18 @@ def _scored(
         for name, part in parts.items()
     }
     return scores, curve
+
+
+@contextmanager
+def _joined(parts: list[Pixels], folder: Path) -> Iterator[Pixels]:
+    """All slices in one file, as training reads them: memory would not hold those of thousands."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shape = (sum(map(len, parts)), *parts[0].shape[1:])
+    with tempfile.TemporaryDirectory(dir=folder) as place:
+        path = Path(place) / "slices.npy"
+        file = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
+        np.concatenate(parts, out=file)
+        yield file
 
 
 def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.DataFrame:
