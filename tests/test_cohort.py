@@ -1,4 +1,4 @@
-"""Eligibility, staging and Table 1."""
+"""Eligibility and staging."""
 
 from __future__ import annotations
 
@@ -7,33 +7,7 @@ import pandas as pd
 import pytest
 
 from hcc_utils.checks import InputError
-from hcc_utils.study import cohort, published
-
-NUMBERS = {"lesion_band": "lesion_count", "afp_band": "afp_ng_ml"}
-VALUES = {"1": 1, "2": 2, "3": 3, ">3": 5, "<25": 10, "25-400": 100, ">400": 900}
-
-
-def printed_cohort(variable, counts):
-    """The patients that one row of the printed Table 1 counts."""
-    cells = [
-        (dataset, VALUES.get(level, level) if variable in NUMBERS else level)
-        for level, pair in counts.items()
-        for dataset, n in zip(("training", "validation"), pair, strict=True)
-        for _ in range(n)
-    ]
-    return pd.DataFrame(cells, columns=["dataset", NUMBERS.get(variable, variable)])
-
-
-@pytest.mark.parametrize(
-    ("variable", "counts", "p_value"),
-    published.TABLE_ONE,
-    ids=[row[0] for row in published.TABLE_ONE],
-)
-def test_printed_counts_give_the_printed_p_value(variable, counts, p_value):
-    """Table 1 of the paper, its eight categorical rows."""
-    table = cohort.table_one(printed_cohort(variable, counts), "dataset", [variable])
-    found = table.loc[table["variable"] == variable, "p_value"].iloc[0]
-    assert f"{found:.3f}" == f"{p_value:.3f}"
+from hcc_utils.study import cohort
 
 
 @pytest.mark.parametrize(
@@ -188,104 +162,6 @@ def test_flow_counts_each_centre_apart(screened):
     assert list(dict.fromkeys(flow["centre"])) == ["x", "a"]
     last = flow.groupby("centre")["remaining"].last()
     assert last.to_dict() == kept["centre"].value_counts().to_dict() == {"x": 1, "a": 1}
-
-
-def test_missing_values_are_counted_not_tested():
-    """Of 4 and 4, one is missing: 2/4 against 2/3 male, chi-square with 7 patients."""
-    patients = pd.DataFrame(
-        {"g": ["a"] * 4 + ["b"] * 4, "sex": ["male", "male", "female", "female"] * 2}
-    )
-    patients.loc[7, "sex"] = None
-    table = cohort.table_one(patients, "g", ["sex"])
-    assert table[table["level"] == "missing"][["a", "b"]].iloc[0].tolist() == ["0", "1"]
-    assert table[table["level"] == "male"]["b"].item() == "2 (67%)"
-
-
-def test_numbers_by_normality():
-    """Normal quantiles read as mean ± SD and t; their exponentials as median and rank-sum."""
-    normal = np.linspace(-2, 2, 41)
-    patients = pd.DataFrame({"g": ["a"] * 41 + ["b"] * 41, "age_years": np.tile(normal, 2) + 50})
-    patients["afp_ng_ml"] = np.exp(2 * (patients["age_years"] - 50))
-    table = cohort.table_one(patients, "g", ["age_years"]).iloc[1]
-    assert (table["test"], table["p_value"], table["smd"]) == ("Student's t", 1.0, 0.0)
-    skewed = cohort.table_one(patients, "g", ["afp_ng_ml"]).iloc[1]
-    assert skewed["test"] == "rank-sum"
-    assert skewed["a"].startswith("1.00 (")
-
-
-def test_smd_of_a_flag():
-    """Proportions .2 and .5: .3 / sqrt((.16 + .25) / 2) = .6626."""
-    flags = [True] * 2 + [False] * 8 + [True] * 5 + [False] * 5
-    patients = pd.DataFrame({"g": ["a"] * 10 + ["b"] * 10, "hbv": flags})
-    assert cohort.table_one(patients, "g", ["hbv"])["smd"].iloc[1] == pytest.approx(
-        0.6626, abs=5e-5
-    )
-
-
-def test_fisher_where_an_expected_count_is_below_one():
-    """1 of 2 against 0 of 9: expected 2/11; hypergeometric p = 2/11."""
-    patients = pd.DataFrame({"g": ["a"] * 2 + ["b"] * 9, "hbv": [True] + [False] * 10})
-    row = cohort.table_one(patients, "g", ["hbv"]).iloc[1]
-    assert row["test"] == "Fisher's exact"
-    assert row["p_value"] == pytest.approx(2 / 11)
-
-
-def test_a_single_group_is_described_without_a_test():
-    patients = pd.DataFrame({"g": ["a", "a"], "sex": ["male", "female"], "age_years": [50.0, 60.0]})
-    table = cohort.table_one(patients, "g", ["sex", "age_years"])
-    assert set(table["test"].dropna()) == {"nothing to compare"}
-    assert table["p_value"].isna().all()
-    assert table.loc[table["level"] == "male", "a"].item() == "1 (50%)"
-
-
-def test_a_group_of_one_is_described_without_spread_or_test():
-    """Class C is one patient, aged 68: no SD, no normality, no test of numbers."""
-    patients = pd.DataFrame(
-        {"child_pugh": ["A"] * 5 + ["C"], "age_years": [50, 51, 52, 53, 54, 68]}
-    )
-    row = cohort.table_one(patients, "child_pugh", ["age_years"]).iloc[1]
-    assert (row["A"], row["C"]) == ("52.00 (50-54)", "68.00 (68-68)")
-    assert row["test"] == "fewer than 2 in a group"
-    assert pd.isna(row["p_value"])
-
-
-@pytest.mark.parametrize("groups", [["a", "a", "b", "b"], ["a", "a", "b", "b", "c", "c"]], ids=len)
-@pytest.mark.parametrize(
-    ("name", "value"), [("age_years", 60.0), ("sex", "male"), ("sex", None)], ids=str
-)
-def test_one_value_for_everybody_is_not_tested(groups, name, value):
-    patients = pd.DataFrame({"g": groups, name: value})
-    table = cohort.table_one(patients, "g", [name])
-    assert table["test"].dropna().tolist() == ["nothing to compare"]
-    assert table[["statistic", "p_value"]].isna().all(axis=None)
-
-
-def test_tables_by_several_groupings_stand_one_below_the_other():
-    """Classes A and B, and beside them the flag's groups: three without, one with."""
-    patients = pd.DataFrame(
-        {"child_pugh": ["A", "A", "B", "B"], "hbv": [True, False, False, False], "sex": "male"}
-    )
-    table = cohort.tables_one(patients, ["child_pugh", "hbv"])
-    assert list(table.columns) == [
-        "by", "variable", "level", "A", "B", "False", "True", "test", "statistic", "p_value", "smd"
-    ]  # fmt: skip
-    for by in ("child_pugh", "hbv"):
-        alone = cohort.table_one(patients, by)
-        part = table[table["by"] == by].reset_index(drop=True)
-        pd.testing.assert_frame_equal(part[list(alone)], alone, check_dtype=False)
-    first = table[table["variable"] == "n"].set_index("by")
-    assert first.loc["hbv", ["False", "True"]].tolist() == ["3", "1"]
-    assert first.loc["hbv", ["A", "B"]].isna().all()
-
-
-def test_a_table_by_nothing_is_refused():
-    with pytest.raises(InputError, match="at least one column"):
-        cohort.tables_one(pd.DataFrame({"sex": ["male"]}), [])
-
-
-def test_no_group_is_refused():
-    with pytest.raises(InputError, match="no patient has a value"):
-        cohort.table_one(pd.DataFrame({"g": [None], "sex": ["male"]}), "g", ["sex"])
 
 
 def test_derived_factors_worked_by_hand():

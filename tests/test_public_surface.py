@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from hcc_utils import cli
 
 FUNCTIONS = {
-    "study.cohort.table_one": "patients by columns",
+    "study.cohort.table_one": "patients by columns tests",
     "evaluation.discrimination.auc": "event score level",
     "evaluation.discrimination.delong_paired": "event score_a score_b level",
     "evaluation.discrimination.delong_unpaired": "event_a score_a event_b score_b level",

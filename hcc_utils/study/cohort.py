@@ -1,16 +1,32 @@
-"""Who is in the study: eligibility as named rules, modified BCLC staging, and Table 1."""
+"""Who is in the study: eligibility as named rules, and modified BCLC staging."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from hcc_utils import checks
 from hcc_utils.study import vocabulary
+from hcc_utils.study.table_one import groupings, table_one, tables_one, with_bands
+
+__all__ = [
+    "MINIMUM_FOLLOW_UP_MONTHS",
+    "RULES",
+    "Rule",
+    "bclc_from_factors",
+    "eligible",
+    "failing",
+    "groupings",
+    "missing_values",
+    "stage_disagreements",
+    "table_one",
+    "tables_one",
+    "with_bands",
+    "with_derived",
+]
 
 MINIMUM_FOLLOW_UP_MONTHS = 12
 
@@ -315,32 +331,6 @@ def stage_disagreements(patients: pd.DataFrame) -> pd.DataFrame:
     return both.loc[both["bclc"] != both["bclc_from_factors"], layout].reset_index(drop=True)
 
 
-def with_bands(patients: pd.DataFrame) -> pd.DataFrame:
-    """
-    The patients with AFP and the number of lesions also in the paper's bands.
-
-    Parameters
-    ----------
-    patients : pandas.DataFrame
-        One row a patient.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With ``afp_band`` (<25, 25-400, >400 ng/mL) and ``lesion_band`` (1, 2, 3, >3) where the
-        numbers behind them were recorded.
-    """
-    banded = patients.copy()
-    if "afp_ng_ml" in patients:
-        afp = patients["afp_ng_ml"]
-        banded["afp_band"] = _banded(afp, [afp < 25, afp <= 400], ["<25", "25-400"], ">400")
-    if "lesion_count" in patients:
-        count = patients["lesion_count"]
-        few = [count == 1, count == 2, count == 3]
-        banded["lesion_band"] = _banded(count, few, ["1", "2", "3"], ">3")
-    return banded
-
-
 def with_derived(patients: pd.DataFrame) -> pd.DataFrame:
     """
     The patients with the factors that a clinical model may use beside the recorded ones.
@@ -366,14 +356,6 @@ def with_derived(patients: pd.DataFrame) -> pd.DataFrame:
     return derived
 
 
-def _banded(
-    values: pd.Series, conditions: list[pd.Series], names: list[str], rest: str
-) -> pd.Series:
-    """Each value's band; missing stays missing."""
-    bands = np.select(conditions, names, default=rest)
-    return pd.Series(bands, index=values.index, dtype=object).where(values.notna(), None)
-
-
 def missing_values(patients: pd.DataFrame) -> pd.DataFrame:
     """
     How many values of factors and outcomes are missing, by centre and variable.
@@ -395,258 +377,6 @@ def missing_values(patients: pd.DataFrame) -> pd.DataFrame:
         missing=lambda values: int(values.isna().sum()), n="size"
     )
     return table[table["missing"] > 0].reset_index()
-
-
-def table_one(patients: pd.DataFrame, by: str, columns: list[str] | None = None) -> pd.DataFrame:
-    """
-    Table 1: one row a variable or level, a column a group, and the test between the groups.
-
-    Parameters
-    ----------
-    patients : pandas.DataFrame
-        One row a patient, in the study's vocabulary.
-    by : str
-        The column whose values are the groups.
-    columns : list of str, optional
-        The variables to describe; the paper's (with AFP and lesions in bands) by default.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``variable``, ``level``, one column a group, ``test``, ``statistic``, ``p_value``, ``smd``
-        (standardised mean difference, two groups only). Numbers are mean ± SD where normal
-        (Shapiro-Wilk p >= .05 in every group), else median (range). Missing is counted, never
-        tested. A single group is described without a test, and so are numbers of which a group
-        has fewer than two.
-
-    Raises
-    ------
-    InputError
-        If a column is not there, or `by` holds no group.
-
-    Notes
-    -----
-    One stated test a kind of variable: nominal and flags by Pearson's chi-square without Yates
-    (Fisher's exact test for 2 x 2 where an expected count is below 1); ordinal ones by the
-    rank-sum test without continuity correction; numbers by Student's t test where normal, else by
-    the rank-sum test. With more than two groups: chi-square, Kruskal-Wallis, one-way ANOVA. The
-    paper's printed counts give its printed p-values this way.
-    """
-    patients = with_bands(checks.columns(patients, [by], name="patients"))
-    wanted = columns or [name for name in _TABLE_ONE if name in patients and name != by]
-    checks.columns(patients, wanted, name="patients")
-    groups = {str(value): part for value, part in patients.groupby(by, observed=True)}
-    if not groups:
-        raise checks.InputError(f"{by} must hold a group; no patient has a value there.")
-    first = {name: str(len(part)) for name, part in groups.items()}
-    rows: list[dict[str, object]] = [{"variable": "n", "level": "", **first}]
-    for name in wanted:
-        rows += _describe(name, {group: part[name] for group, part in groups.items()})
-    return pd.DataFrame(rows).reindex(columns=[*_ROW, *groups, *_TESTED])
-
-
-def tables_one(patients: pd.DataFrame, groupings: Sequence[str]) -> pd.DataFrame:
-    """
-    Table 1 by several groupings, one below the other.
-
-    Parameters
-    ----------
-    patients : pandas.DataFrame
-        One row a patient, in the study's vocabulary.
-    groupings : sequence of str
-        The columns whose values are the groups, each in turn.
-
-    Returns
-    -------
-    pandas.DataFrame
-        ``by``, the grouping, in front of the columns of `table_one`. The groups of all groupings
-        stand side by side; a cell is missing where its group is not one of the row's grouping.
-
-    Raises
-    ------
-    InputError
-        If no grouping is given, or `table_one` refuses one.
-    """
-    if not groupings:
-        raise checks.InputError("groupings must name at least one column; it names none.")
-    tables = {by: table_one(patients, by) for by in groupings}
-    groups = dict.fromkeys(
-        name for table in tables.values() for name in table.columns.drop([*_ROW, *_TESTED])
-    )
-    rows = [{"by": by, **row} for by, table in tables.items() for row in table.to_dict("records")]
-    return pd.DataFrame(rows, columns=["by", *_ROW, *groups, *_TESTED])
-
-
-def groupings(patients: pd.DataFrame, endpoint: str, asked: Iterable[str] = ()) -> tuple[str, ...]:
-    """
-    What Table 1 is divided by.
-
-    Parameters
-    ----------
-    patients : pandas.DataFrame
-        One row a patient, with ``centre``.
-    endpoint : str
-        The outcome's column.
-    asked : iterable of str, optional
-        What the study asks for; a column that the table lacks is passed over.
-
-    Returns
-    -------
-    tuple of str
-        Where nothing is asked for: the hospital if there are several, else the endpoint.
-    """
-    there = tuple(name for name in asked if name in patients)
-    several = len(set(patients["centre"])) > 1
-    return there or (("centre",) if several else (endpoint,))
-
-
-_ROW, _TESTED = ("variable", "level"), ("test", "statistic", "p_value", "smd")
-_TABLE_ONE: tuple[str, ...] = (
-    *(name for name in vocabulary.BASELINE if name not in ("afp_ng_ml", "lesion_count")),
-    "lesion_band",
-    "afp_band",
-)
-_BANDS = {"afp_band": ("<25", "25-400", ">400"), "lesion_band": ("1", "2", "3", ">3")}
-
-
-def _kind(name: str) -> str:
-    return "ordinal" if name in _BANDS else vocabulary.VARIABLES[name].kind
-
-
-def _describe(name: str, groups: dict[str, pd.Series]) -> list[dict[str, object]]:
-    """The rows of one variable: its own with the test, one a level, one for missing."""
-    known = {group: values.dropna() for group, values in groups.items()}
-    number = _kind(name) == "number"
-    body = _number_rows(name, known) if number else _level_rows(name, known)
-    lost = {group: len(groups[group]) - len(values) for group, values in known.items()}
-    if any(lost.values()):
-        body.append({"variable": name, "level": "missing", **{g: str(n) for g, n in lost.items()}})
-    return body
-
-
-def _number_rows(name: str, known: dict[str, pd.Series]) -> list[dict[str, object]]:
-    samples = [values.to_numpy(dtype=float) for values in known.values()]
-    normal = all(_is_normal(sample) for sample in samples)
-    show = _mean_sd if normal else _median_range
-    shown = {group: show(sample) for group, sample in zip(known, samples, strict=True)}
-    tested = _test_numbers(samples, normal=normal)
-    return [{"variable": name, "level": "", **shown, **tested, "smd": _smd_numbers(samples)}]
-
-
-def _level_rows(name: str, known: dict[str, pd.Series]) -> list[dict[str, object]]:
-    levels = _levels(name, known)
-    counts = np.array([[int((v == level).sum()) for v in known.values()] for level in levels])
-    counts = counts.reshape(len(levels), len(known))  # where nothing is known, there is no level
-    tested = _test_ordinal(counts) if _kind(name) == "ordinal" else _test_nominal(counts)
-    rows: list[dict[str, object]] = [
-        {"variable": name, "level": "", **tested, "smd": _smd_levels(counts)}
-    ]
-    totals = counts.sum(axis=0)
-    for level, row in zip(levels, counts, strict=True):
-        shown = {g: _count(n, total) for g, n, total in zip(known, row, totals, strict=True)}
-        rows.append({"variable": name, "level": str(level), **shown})
-    return rows
-
-
-def _levels(name: str, known: dict[str, pd.Series]) -> list[object]:
-    """The levels that occur, in the vocabulary's order."""
-    if name not in _BANDS and vocabulary.VARIABLES[name].kind == "flag":
-        return [False, True]
-    order = _BANDS.get(name) or vocabulary.VARIABLES[name].levels
-    return [level for level in order if any((values == level).any() for values in known.values())]
-
-
-def _is_normal(sample: np.ndarray) -> bool:
-    if len(sample) < 3 or np.ptp(sample) == 0:
-        return False
-    return float(stats.shapiro(sample[:5000]).pvalue) >= 0.05
-
-
-def _mean_sd(sample: np.ndarray) -> str:
-    return f"{sample.mean():.2f} ± {sample.std(ddof=1):.2f}"
-
-
-def _median_range(sample: np.ndarray) -> str:
-    if not len(sample):
-        return "none"
-    return f"{np.median(sample):.2f} ({sample.min():g}-{sample.max():g})"
-
-
-def _count(n: int, total: int) -> str:
-    return f"{n} ({n / total:.0%})" if total else "0"
-
-
-def _result(test: str, found: Iterable[float]) -> dict[str, object]:
-    statistic, p_value = found
-    return {"test": test, "statistic": float(statistic), "p_value": float(p_value)}
-
-
-def _test_numbers(samples: list[np.ndarray], *, normal: bool) -> dict[str, object]:
-    if len(samples) < 2:
-        return {"test": "nothing to compare"}
-    if min(len(sample) for sample in samples) < 2:
-        return {"test": "fewer than 2 in a group"}
-    if np.ptp(np.concatenate(samples)) == 0:
-        return {"test": "nothing to compare"}
-    if len(samples) > 2:
-        return (
-            _result("one-way ANOVA", stats.f_oneway(*samples))
-            if normal
-            else _result("Kruskal-Wallis", stats.kruskal(*samples))
-        )
-    if normal:
-        return _result("Student's t", stats.ttest_ind(*samples))
-    return _rank_sum(samples)
-
-
-def _rank_sum(samples: list[np.ndarray]) -> dict[str, object]:
-    found = stats.mannwhitneyu(*samples, method="asymptotic", use_continuity=False)
-    return _result("rank-sum", found)
-
-
-def _test_ordinal(counts: np.ndarray) -> dict[str, object]:
-    if _untestable(counts):
-        return {"test": "nothing to compare"}
-    ranks = np.arange(len(counts))
-    samples = [np.repeat(ranks, column) for column in counts.T]
-    if len(samples) > 2:
-        return _result("Kruskal-Wallis", stats.kruskal(*samples))
-    return _rank_sum(samples)
-
-
-def _test_nominal(counts: np.ndarray) -> dict[str, object]:
-    seen = counts[counts.sum(axis=1) > 0]
-    if _untestable(seen):
-        return {"test": "nothing to compare"}
-    found = stats.chi2_contingency(seen, correction=False)
-    if found.expected_freq.min() < 1 and seen.shape == (2, 2):
-        return {"test": "Fisher's exact", "p_value": float(stats.fisher_exact(seen).pvalue)}
-    return _result("Pearson's chi-square", (found.statistic, found.pvalue))
-
-
-def _untestable(counts: np.ndarray) -> bool:
-    """True where one level or one group is all there is, or a group is empty."""
-    return min(counts.shape) < 2 or bool((counts.sum(axis=0) == 0).any())
-
-
-def _smd_numbers(samples: list[np.ndarray]) -> float:
-    """Difference of means over the root of the mean variance (Austin 2009)."""
-    if len(samples) != 2 or min(len(sample) for sample in samples) < 2:
-        return float("nan")
-    spread = np.sqrt((samples[0].var(ddof=1) + samples[1].var(ddof=1)) / 2)
-    return float(abs(samples[0].mean() - samples[1].mean()) / spread) if spread else float("nan")
-
-
-def _smd_levels(counts: np.ndarray) -> float:
-    """Mahalanobis distance of the two groups' proportions, the last level left out (Yang 2012)."""
-    totals = counts.sum(axis=0)
-    if counts.shape[1] != 2 or len(counts) < 2 or (totals == 0).any():
-        return float("nan")
-    first, second = (counts / totals)[:-1].T
-    difference = first - second
-    covariance = [np.diag(p) - np.outer(p, p) for p in (first, second)]
-    distance = difference @ np.linalg.pinv(np.mean(covariance, axis=0)) @ difference
-    return float(np.sqrt(distance))
 
 
 def _yes(flags: pd.Series) -> pd.Series:
