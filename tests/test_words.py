@@ -627,3 +627,57 @@ def test_a_gap_reads_in_words():
     )
     assert "Hospital C" not in said
     assert words.gap_sentences(table.assign(difference=None)).startswith("No group of patients")
+
+
+def test_the_index_date_counts_scans_more_than_30_days_from_treatment():
+    """Of 0.5, -2 and 1.1 months (15, 61 and 33 days) two are beyond 30 days; one is unknown."""
+    patients = pd.DataFrame({"months_scan_to_treatment": [0.5, -2, 1.1, np.nan]})
+    said = words.index_date(patients, "ct")
+    assert "**ct**" in said
+    assert "in 2 of 3 patients" in said
+    assert "was not recorded" in words.index_date(pd.DataFrame({"x": [1]}), "ct")
+
+
+SHORT = pd.DataFrame(
+    {
+        "centre": ["a", "b"],
+        "n": [30, 12],
+        "short_event": [3, 1],
+        "short_died": [2, 0],
+        "short_free": [4, 3],
+        "left_out": [4, 2],
+        "left_out_free": [4, 2],
+    }
+)
+
+
+def test_who_was_left_out_for_a_short_follow_up_is_said_over_all_centres():
+    said = words.short_follow_up(SHORT)
+    for part in ("Of 42 patients", "**6** were left out", "6 of these were alive", "spared 4 who"):
+        assert part in said
+
+
+def test_where_nobody_was_left_out_the_short_are_counted_all_the_same():
+    said = words.short_follow_up(SHORT.assign(left_out=0, left_out_free=0))
+    assert said.startswith("Nobody was left out")
+    assert "of 42 patients 7 were followed" in said
+
+
+def test_event_fractions_read_in_words():
+    row = {"group": "analysed", "months": 12, "n": 9, "known": 8, "events": 2, "complete": 0.25}
+    row |= {"complete_low": 0.1, "complete_high": 0.6, "incidence": 0.2, "incidence_low": 0.1}
+    table = pd.DataFrame([row | {"incidence_high": 0.4, "difference": 0.05}])
+    shown = words.event_fractions(table).loc[("analysed", 12)]
+    assert list(shown) == [
+        "8 of 9",
+        "2: 0.250 (0.100 to 0.600)",
+        "0.200 (0.100 to 0.400)",
+        "+0.050",
+    ]
+
+
+def test_follow_up_reads_in_words():
+    columns = ["outcome", "centre", "n", "followed", "median_months", "low", "high"]
+    table = pd.DataFrame([("death", "all", 9, 4, 30.0, 12.5, np.nan)], columns=columns)
+    shown = words.follow_up(table).loc[("Death", "all")]
+    assert list(shown) == ["9", "4", "30.0 (12.5 to not reached)"]

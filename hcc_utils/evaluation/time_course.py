@@ -201,7 +201,7 @@ def codings_at(curves: pd.DataFrame, plan: ClinicalPlan | None = None) -> pd.Dat
     """
     months = sorted({*HORIZONS_MONTHS, *([plan.horizon_months] if plan else [])})
     rows = [
-        {"coding": coding, **_at(curve, month)}
+        {"coding": coding, **at(curve, month)}
         for coding, curve in curves.groupby("coding", sort=False)
         for month in months
     ]
@@ -303,8 +303,23 @@ def _coded(first: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def _at(curve: pd.DataFrame, month: float) -> dict[str, object]:
-    """A step curve at a month, with those at risk just before it."""
+def at(curve: pd.DataFrame, month: float) -> dict[str, float]:
+    """
+    A step curve at a month.
+
+    Parameters
+    ----------
+    curve : pandas.DataFrame
+        One row a step, from month 0 on: ``months``, ``estimate``, ``low``, ``high``, ``at_risk``.
+    month : float
+        Any.
+
+    Returns
+    -------
+    dict of str to float
+        ``months``, ``estimate``, ``low``, ``high`` and ``at_risk`` (just before that month). The
+        estimate and its limits are missing beyond the last month of follow-up.
+    """
     still = curve[curve["months"] >= month]
     if still.empty:
         nothing = dict.fromkeys(["estimate", "low", "high"], float("nan"))

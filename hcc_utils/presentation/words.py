@@ -352,6 +352,124 @@ def stages(patients: pd.DataFrame, disagreements: pd.DataFrame) -> str:
     )
 
 
+def index_date(patients: pd.DataFrame, time_zero: str) -> str:
+    """
+    From when time is counted, and how many scans lie far from the first treatment.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient.
+    time_zero : str
+        The manifest's word.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    said = f"Time is counted from: **{time_zero}**."
+    if "months_scan_to_treatment" not in patients:
+        return f"{said} The time between CT and treatment was not recorded."
+    days = patients["months_scan_to_treatment"].abs() * _DAYS_A_MONTH
+    far, known = int((days > _FAR_DAYS).sum()), int(days.notna().sum())
+    return (
+        f"{said} CT and first treatment lie more than {_FAR_DAYS} days apart in {far} of {known} "
+        "patients in whom both dates are known."
+    )
+
+
+_DAYS_A_MONTH, _FAR_DAYS = 30.4375, 30
+
+
+def follow_up(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How long patients were followed, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``follow_up.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by outcome and centre.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "patients": [str(row.n) for row in rows],
+        "followed to the end without it": [str(row.followed) for row in rows],
+        "median months (95 % interval)": [
+            _median(row.median_months, row.low, row.high) for row in rows
+        ],
+    }
+    index = [table["outcome"].map(label), table["centre"]]
+    return _Whole(pd.DataFrame(text).set_index(index))
+
+
+def short_follow_up(table: pd.DataFrame) -> str:
+    """
+    Who was left out for a short follow-up, and what happened to those who were not.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``short_follow_up.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    sums = table.drop(columns="centre").sum()
+    stayed = (
+        f"{sums.short_event} who had the event within a year and {sums.short_died} who died within "
+        "it without the event"
+    )
+    if not sums.left_out:
+        return (
+            f"Nobody was left out for a short follow-up; of {sums.n} patients {sums.short_free} "
+            f"were followed for less than a year, alive and without the event, beside {stayed}."
+        )
+    return (
+        f"Of {sums.n} patients who pass every other criterion, **{sums.left_out}** were left out "
+        f"because they were followed for less than a year; {sums.left_out_free} of these were "
+        f"alive and without the event. The same year spared {stayed}. Leaving out by what is known "
+        "only later takes away patients without the event alone, and so raises the share with it."
+    )
+
+
+def event_fractions(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    The share with the event by complete outcomes only and by Aalen-Johansen, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``event_fraction.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by patients and month.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "outcome known": [f"{row.known} of {row.n}" for row in rows],
+        "complete outcomes only": [
+            f"{row.events}: {interval(row.complete, row.complete_low, row.complete_high)}"
+            for row in rows
+        ],
+        "Aalen-Johansen": [
+            interval(row.incidence, row.incidence_low, row.incidence_high) for row in rows
+        ],
+        "difference": ["" if pd.isna(row.difference) else f"{row.difference:+.3f}" for row in rows],
+    }
+    index = [table["group"].rename("patients"), table["months"].rename("by month")]
+    return _Whole(pd.DataFrame(text).set_index(index))
+
+
 def _percent(fraction: float) -> str:
     """A percentage that says more than 0 where something is there."""
     return "<1%" if 0 < fraction < 0.005 else f"{fraction:.0%}"
