@@ -681,3 +681,46 @@ def test_follow_up_reads_in_words():
     table = pd.DataFrame([("death", "all", 9, 4, 30.0, 12.5, np.nan)], columns=columns)
     shown = words.follow_up(table).loc[("Death", "all")]
     assert list(shown) == ["9", "4", "30.0 (12.5 to not reached)"]
+
+
+MIX = pd.DataFrame(
+    [
+        ("hospital_c", "age_years", "smd", 60.0, 57.0, -0.3, np.nan, np.nan, 40),
+        ("hospital_c", "capsule", "smd", np.nan, np.nan, 0.1, np.nan, np.nan, 39),
+        ("hospital_c", "published_cs", "smd", -1.0, 0.0, 0.9, np.nan, np.nan, 39),
+        ("hospital_c", "", "mahalanobis", np.nan, np.nan, 1.25, np.nan, np.nan, 39),
+        ("hospital_c", "", "mahalanobis_by_chance", np.nan, np.nan, 0.5, np.nan, np.nan, 39),
+    ],
+    columns=[
+        "centre",
+        "variable",
+        "statistic",
+        "development",
+        "here",
+        "estimate",
+        "low",
+        "high",
+        "n",
+    ],
+).assign(against="development")
+
+
+def test_case_mix_reads_from_the_furthest_variable_down():
+    shown = words.case_mix(MIX)["hospital_c"]
+    assert list(shown.index) == ["Score of the published Model CS", "Age (years)", "Capsule"]
+    assert shown.loc["Age (years)"].tolist() == ["60.00", "57.00", "-0.30", "40"]
+    assert shown.loc["Capsule", "SMD"] == "0.10"
+    assert "<caption>Hospital c against development</caption>" in shown._repr_html_()
+
+
+def test_case_mix_is_summed_up_a_line_a_centre():
+    said = words.case_mix_verdict(MIX)
+    for part in ("**Hospital c**", "2 of 3 variables", "lies 1.25 SD", "about 0.50"):
+        assert part in said
+    assert "AUC" not in said
+    told = MIX.iloc[[0]].assign(statistic="membership_auc", estimate=0.7, low=0.6, high=0.8)
+    assert "0.700 (0.600 to 0.800) out of fold" in words.case_mix_verdict(pd.concat([MIX, told]))
+
+
+def test_without_another_hospital_case_mix_says_so():
+    assert words.case_mix_verdict(MIX.iloc[:0]).startswith("There is no other hospital")

@@ -14,7 +14,7 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.evaluation import horizon, time_course
 from hcc_utils.evaluation.nomogram import Nomogram, nomogram
-from hcc_utils.models import clinical, combined, folds, record
+from hcc_utils.models import case_mix, clinical, combined, folds, record
 from hcc_utils.models import prespecified as penalised
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
@@ -408,7 +408,7 @@ def freeze(development: Path, folder: Path) -> None:
         **models,
         **radiomics,
         ranges=ranges,
-        baseline={"patients": len(patients)},
+        baseline=case_mix.summary(patients),
     ).write(folder)
     for name in (record.CURVES, record.NOISE, record.SPREAD):
         results.write_table(results.read_table(development / name), folder / name)

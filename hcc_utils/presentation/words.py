@@ -1065,6 +1065,85 @@ def _pooling(low: float) -> str:
     )
 
 
+def case_mix(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """
+    How a centre's patients differ from those the models were made of, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``case_mix.csv``.
+
+    Returns
+    -------
+    dict of str to pandas.DataFrame
+        Text by centre, indexed by variable, the furthest first.
+    """
+    smds = table[table["statistic"] == "smd"]
+    return _Each({centre: _case_mix(rows) for centre, rows in smds.groupby("centre", sort=False)})
+
+
+def _case_mix(rows: pd.DataFrame) -> _Whole:
+    """One centre's standardised differences."""
+    rows = rows.iloc[rows["estimate"].abs().fillna(-1).argsort()[::-1]]
+    against = rows["against"].iloc[0]
+    text = {
+        against: ["" if pd.isna(mean) else f"{mean:.2f}" for mean in rows["development"]],
+        "here": ["" if pd.isna(mean) else f"{mean:.2f}" for mean in rows["here"]],
+        "SMD": ["" if pd.isna(smd) else f"{smd:.2f}" for smd in rows["estimate"]],
+        "patients here": rows["n"].astype(int).astype(str).tolist(),
+    }
+    names = [_PUBLISHED_CS if name == "published_cs" else label(name) for name in rows["variable"]]
+    shown = _Whole(pd.DataFrame(text, index=pd.Index(names, name="mean or share")))
+    shown.attrs["caption"] = f"{_head(str(rows['centre'].iloc[0]), 'centre')} against {against}"
+    return shown
+
+
+_PUBLISHED_CS = "Score of the published Model CS"
+
+
+def case_mix_verdict(table: pd.DataFrame) -> str:
+    """
+    How far centres lie apart as a whole, in sentences.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``case_mix.csv``.
+
+    Returns
+    -------
+    str
+        Markdown, a line a centre.
+    """
+    if table.empty:
+        return "There is no other hospital to compare with, or nothing was frozen of one."
+    lines = []
+    for centre, rows in table.groupby("centre", sort=False):
+        said = _apart(rows.set_index("statistic"))
+        lines.append(f"- **{_head(str(centre), 'centre')}**: {'; '.join(said)}.")
+    return "\n".join(lines)
+
+
+def _apart(rows: pd.DataFrame) -> list[str]:
+    """What is said of one centre as a whole."""
+    smd = rows[rows.index == "smd"]["estimate"].abs()
+    said = [f"{_of((smd > 0.2).sum(), len(smd))} variables differ by more than 0.2 SD"]
+    if "mahalanobis" in rows.index:
+        away, chance = rows["estimate"][["mahalanobis", "mahalanobis_by_chance"]]
+        said.append(
+            f"the mean patient lies {away:.2f} SD (Mahalanobis) from theirs in Model CS's "
+            f"predictors, where chance alone gives about {chance:.2f}"
+        )
+    if "membership_auc" in rows.index:
+        told = rows.loc["membership_auc"]
+        said.append(
+            "a model that is to tell them apart by baseline factors has the AUC "
+            f"{interval(told.estimate, told.low, told.high)} out of fold, 0.5 being chance"
+        )
+    return said
+
+
 def size(table: pd.DataFrame) -> pd.DataFrame:
     """
     A score against the lesion's size, in a reader's words.

@@ -69,6 +69,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "seeds.csv",
     ),
     "04_comparison": (
+        "case_mix.csv",
         "scores.csv",
         "metrics.csv",
         "roc.csv",

@@ -185,7 +185,7 @@ def _level_rows(
     counts = counts.reshape(len(levels), len(known))  # where nothing is known, there is no level
     tested = _test_levels(counts, _level_test(name, counts, asked))
     rows: list[dict[str, object]] = [
-        {"variable": name, "level": "", **tested, "smd": _smd_levels(counts)}
+        {"variable": name, "level": "", **tested, "smd": smd_of_counts(counts)}
     ]
     totals = counts.sum(axis=0)
     for level, row in zip(levels, counts, strict=True):
@@ -295,15 +295,52 @@ def _untestable(counts: Counts) -> bool:
 
 
 def _smd_numbers(samples: list[np.ndarray]) -> float:
-    """Difference of means over the root of the mean variance (Austin 2009)."""
     if len(samples) != 2 or min(len(sample) for sample in samples) < 2:
         return float("nan")
-    spread = np.sqrt((samples[0].var(ddof=1) + samples[1].var(ddof=1)) / 2)
-    return float(abs(samples[0].mean() - samples[1].mean()) / spread) if spread else float("nan")
+    means, variances = zip(*((one.mean(), one.var(ddof=1)) for one in samples), strict=True)
+    return abs(smd_of_means(means, variances))
 
 
-def _smd_levels(counts: np.ndarray) -> float:
-    """Mahalanobis distance of the two groups' proportions, the last level left out (Yang 2012)."""
+def smd_of_means(means: Sequence[float], variances: Sequence[float]) -> float:
+    """
+    Standardised difference of two means: over the root of the mean variance.
+
+    Parameters
+    ----------
+    means, variances : sequence of float
+        Of the first and the second group.
+
+    Returns
+    -------
+    float
+        First less second; missing where nothing varies.
+
+    References
+    ----------
+    .. [1] Austin (2009), Statistics in Medicine 28:3083-3107.
+    """
+    spread = float(np.sqrt(np.mean(variances)))
+    return float(means[0] - means[1]) / spread if spread else float("nan")
+
+
+def smd_of_counts(counts: Counts) -> float:
+    """
+    Standardised difference of two groups' levels: Mahalanobis distance of their proportions.
+
+    Parameters
+    ----------
+    counts : numpy.ndarray of int, shape (n_levels, n_groups)
+        How many of each group have each level; the last level follows from the others.
+
+    Returns
+    -------
+    float
+        At least 0; missing where there are not two groups with patients, or one level only.
+
+    References
+    ----------
+    .. [1] Yang and Dalton (2012), SAS Global Forum, paper 335.
+    """
     totals = counts.sum(axis=0)
     if counts.shape[1] != 2 or len(counts) < 2 or (totals == 0).any():
         return float("nan")
