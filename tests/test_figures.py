@@ -479,3 +479,26 @@ def test_forest_says_what_was_not_estimated():
 )
 def test_a_narrow_ruler_of_risks_has_finer_marks(low, high, marks):
     assert figures._risk_marks(low, high).tolist() == pytest.approx(marks)
+
+
+def test_the_study_at_a_glance_has_a_box_a_row_and_arrows_between_steps():
+    """Two models between one box and another: two arrows to them, two from them."""
+    boxes = pd.DataFrame(
+        {
+            "step": [0, 1, 1, 2],
+            "title": ["Development", "Model CS", "Model D", "Validation"],
+            "words": ["Hospital A", "factors", "a network", "Hospital C"],
+        }
+    )
+    figure = figures.study(boxes)
+    framed = [note for note in figure.layout.annotations if note.text]
+    assert [note.text.split("<br>")[0] for note in framed] == [
+        "<b>Development</b>", "<b>Model CS</b>", "<b>Model D</b>", "<b>Validation</b>"
+    ]  # fmt: skip
+    arrows = [note for note in figure.layout.annotations if not note.text]
+    assert [(note.ax, note.x) for note in arrows] == [
+        (0.5, 0.25), (0.5, 0.75), (0.25, 0.5), (0.75, 0.5)
+    ]  # fmt: skip
+    heights = [note.y for note in framed]
+    assert heights[0] < heights[1] == heights[2] < heights[3]
+    assert "Model CS: factors and Model D: a network; then Validation" in figure.layout.meta["alt"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,48 @@ _REFERENCE: dict[str, tuple[str, float]] = {
     "idi": ("0 is none", 0.0),
 }
 """Where a forest plot draws a line to compare with, and what it means."""
+
+
+def study(boxes: pd.DataFrame) -> go.Figure:
+    """
+    The study at a glance: its steps from top to bottom.
+
+    Parameters
+    ----------
+    boxes : pandas.DataFrame
+        As `study.glance.at_a_glance` gives it: ``step``, ``title``, ``words``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A box a row, those of one step side by side, and an arrow from each to each of the next.
+    """
+    if _empty(boxes, ["step", "title", "words"], "boxes"):
+        return _nothing("The study at a glance")
+    figure = go.Figure()
+    top, before, said = 0.0, [], []
+    for _, step in boxes.groupby("step", sort=True):
+        places = [(place + 0.5) / len(step) for place in range(len(step))]
+        texts = [_boxed(row, _STUDY_LETTERS // len(step)) for row in step.itertuples()]
+        lines = max(text.count("<br>") for text in texts) + 1
+        for start, end in product(before, places):
+            _line_with_head(figure, x=end, y=top - 0.25, ax=start, ay=top - 1.35)
+        for place, text in zip(places, texts, strict=True):
+            _framed(figure, place, top + lines / 2, text, BLUE)
+        said.append(" and ".join(f"{row.title}: {row.words}" for row in step.itertuples()))
+        top, before = top + lines + 2, places
+    figure.update_xaxes(visible=False, range=[0, 1], fixedrange=True)
+    figure.update_yaxes(visible=False, range=[top - 1, -0.8], fixedrange=True)
+    alt = f"The study at a glance, from top to bottom. {'; then '.join(said)}."
+    return _finish(figure, alt, height=int(30 + _LINE_PIXELS * (top - 0.2)))
+
+
+_STUDY_LETTERS, _LINE_PIXELS = 46, 18
+
+
+def _boxed(row: Any, letters: int) -> str:
+    """A box's title and words, in lines of so many letters."""
+    return "<br>".join([f"<b>{row.title}</b>", *textwrap.wrap(row.words, letters)])
 
 
 def flow_chart(flow: pd.DataFrame) -> go.Figure:
@@ -919,13 +962,19 @@ def _finish(figure: go.Figure, alt: str, height: int) -> go.Figure:
 
 def _box(figure: go.Figure, column: int, row: int, title: str, words: str = "") -> None:
     """Add a box to a flow chart: who remains (0), who is left out (1) or comes back (2)."""
-    lines = [f"<b>{title}</b>", *textwrap.wrap(words, 26)]
+    text = "<br>".join([f"<b>{title}</b>", *textwrap.wrap(words, 26)])
+    x, y = (1.0, row - 0.5) if column else (0.12, row)
+    _framed(figure, x, y, text, (BLUE, VERMILION, GREY)[column])
+
+
+def _framed(figure: go.Figure, x: float, y: float, text: str, colour: str) -> None:
+    """Add text in a frame."""
     figure.add_annotation(
-        x=0.12 if column == 0 else 1.0,
-        y=row - (0.5 if column else 0),
-        text="<br>".join(lines),
+        x=x,
+        y=y,
+        text=text,
         showarrow=False,
-        bordercolor=(BLUE, VERMILION, GREY)[column],
+        bordercolor=colour,
         borderpad=5,
         borderwidth=1.5,
         font={"size": 12},
