@@ -241,3 +241,71 @@ def test_readers_who_share_no_patient_have_no_estimate():
     limits = agreement.bland_altman(apart)
     assert limits["n"].tolist() == [0]
     assert limits["bias"].isna().all()
+
+
+def test_rank_correlation_matches_r():
+    theirs = json.loads((ORACLES / "rank_correlation.json").read_text())
+    found = agreement.rank_correlation(pd.DataFrame({k: theirs[k] for k in ("child_pugh", "bclc")}))
+    assert found.n == 60
+    assert found.rho == pytest.approx(theirs["rho"], rel=1e-9)
+    assert found.p_value == pytest.approx(theirs["p_value"], rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("classes", "n"),
+    [({"child_pugh": ["A", "B"], "bclc": ["A", "B"]}, 2), ({"child_pugh": ["A"] * 3}, 0),
+     ({"child_pugh": ["A"] * 4, "bclc": ["A", "B", "A", None]}, 3)],
+    ids=["two patients", "not recorded", "one class"],
+)  # fmt: skip
+def test_where_ranks_say_nothing_no_correlation_is_given(classes, n):
+    found = agreement.rank_correlation(pd.DataFrame(classes))
+    assert found.n == n
+    assert np.isnan(found.rho)
+    assert np.isnan(found.p_value)
+
+
+def readings(*rows):
+    return pd.DataFrame(rows, columns=["r1", "r2", "adjudicated"])
+
+
+def test_levels_are_settled_by_two_of_three():
+    """Agreed; the third with the second; all three differ; disputed without a third."""
+    found = agreement.settled(
+        readings(
+            ("absent", "absent", None),
+            ("absent", "intact", "intact"),
+            ("absent", "intact", "non_intact"),
+            ("absent", "intact", None),
+        ),
+        vocabulary.VARIABLES["capsule"],
+    )
+    assert found.where(found.notna(), None).tolist() == ["absent", "intact", None, None]
+
+
+def test_numbers_are_settled_by_the_mean_of_those_that_are_near():
+    """1.0 and 1.1 differ by .1, at most a tenth of 1.05: no, .1 > .105 is false: mean 1.05.
+    1.0 and 1.5 do not; with 1.4 the nearest are 1.4 and 1.5: 1.45; without a third none."""
+    rows = readings((1.0, 1.1, np.nan), (1.0, 1.5, 1.4), (1.0, 1.5, np.nan))
+    found = agreement.settled(rows, vocabulary.VARIABLES["enhancement_ratio"])
+    np.testing.assert_allclose(found, [1.05, 1.45, np.nan])
+
+
+def test_adjudication_is_counted_factor_by_factor():
+    """Of four read by both two are disputed, one by all three; a row holds what none settled."""
+    patients = pd.DataFrame(
+        {
+            "capsule_r1": ["absent", "absent", "intact", "intact", None],
+            "capsule_r2": ["absent", "intact", "absent", "intact", "absent"],
+            "capsule_adjudicated": [None, "intact", "non_intact", None, None],
+            "capsule": ["absent", "intact", "non_intact", "absent", "absent"],
+        }
+    )
+    assert agreement.adjudication(patients).to_dict("records") == [
+        {"variable": "capsule", "n": 4, "disputed": 2, "third": 2, "open": 1, "differs": 1}
+    ]
+
+
+def test_two_readers_without_a_third_leave_what_they_dispute_open():
+    patients = pd.DataFrame({"mosaic_r1": [True, False], "mosaic_r2": [True, True]})
+    (row,) = agreement.adjudication(patients.astype("boolean")).to_dict("records")
+    assert (row["disputed"], row["third"], row["open"], row["differs"]) == (1, 0, 1, 0)

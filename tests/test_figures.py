@@ -9,6 +9,13 @@ import pytest
 from hcc_utils import checks
 from hcc_utils.presentation import figures
 
+BOXES = pd.DataFrame(
+    {
+        "step": [0, 1, 1, 2],
+        "title": ["Development", "Model CS", "Model D", "Validation"],
+        "words": ["Hospital A", "factors", "a network", "Hospital C"],
+    }
+)
 FLOW = pd.DataFrame(
     {
         "centre": ["hospital_c"] * 4,
@@ -179,6 +186,7 @@ GAP = pd.DataFrame(
 
 ALL = {
     "flow_chart": lambda: figures.flow_chart(FLOW),
+    "study": lambda: figures.study(BOXES),
     "roc": lambda: figures.roc(ROC, METRICS),
     "forest": lambda: figures.forest(METRICS),
     "calibration": lambda: figures.calibration(CALIBRATION),
@@ -200,6 +208,7 @@ ALL = {
 }
 WORDS = {
     "flow_chart": "Screened: 104; 5 left out (no CT at the time of diagnosis), 99 remain",
+    "study": "Model CS: factors and Model D: a network; then Validation: Hospital C.",
     "roc": "Model CS: AUC 0.50 (0.40 to 0.60). Model CSD: AUC 1.00 (0.90 to 1.00), few events",
     "forest": "Model CSD · Model CS 0.25 (0.10 to 0.40)",
     "calibration": "where 10% was predicted 20% was observed, and where 90% was predicted 70%",
@@ -435,9 +444,11 @@ def test_attribution_checks_draw_each_check_with_its_reference():
 
 
 def test_flow_of_two_hospitals_is_added_up():
-    two = pd.concat([FLOW, FLOW.assign(centre="hospital_d")])
-    words = figures.flow_chart(two).layout.meta["alt"]
-    assert "10 left out (no CT at the time of diagnosis), 198 remain" in words
+    """5 and 2 left without a CT."""
+    other = FLOW.assign(centre="hospital_d", excluded=[0, 2, 0, 0], remaining=[50, 48, 48, 48])
+    words = figures.flow_chart(pd.concat([FLOW, other])).layout.meta["alt"]
+    assert "7 left out (no CT at the time of diagnosis: Hospital C 5, Hospital D 2), 147" in words
+    assert "3 left out (another cancer: Hospital C 3), 144 remain" in words
 
 
 @pytest.mark.parametrize(
@@ -483,14 +494,7 @@ def test_a_narrow_ruler_of_risks_has_finer_marks(low, high, marks):
 
 def test_the_study_at_a_glance_has_a_box_a_row_and_arrows_between_steps():
     """Two models between one box and another: two arrows to them, two from them."""
-    boxes = pd.DataFrame(
-        {
-            "step": [0, 1, 1, 2],
-            "title": ["Development", "Model CS", "Model D", "Validation"],
-            "words": ["Hospital A", "factors", "a network", "Hospital C"],
-        }
-    )
-    figure = figures.study(boxes)
+    figure = figures.study(BOXES)
     framed = [note for note in figure.layout.annotations if note.text]
     assert [note.text.split("<br>")[0] for note in framed] == [
         "<b>Development</b>", "<b>Model CS</b>", "<b>Model D</b>", "<b>Validation</b>"
@@ -501,4 +505,3 @@ def test_the_study_at_a_glance_has_a_box_a_row_and_arrows_between_steps():
     ]  # fmt: skip
     heights = [note.y for note in framed]
     assert heights[0] < heights[1] == heights[2] < heights[3]
-    assert "Model CS: factors and Model D: a network; then Validation" in figure.layout.meta["alt"]

@@ -724,3 +724,17 @@ def test_case_mix_is_summed_up_a_line_a_centre():
 
 def test_without_another_hospital_case_mix_says_so():
     assert words.case_mix_verdict(MIX.iloc[:0]).startswith("There is no other hospital")
+
+
+def test_adjudication_reads_in_words():
+    columns = ["variable", "n", "disputed", "third", "open", "differs"]
+    table = pd.DataFrame([("capsule", 40, 6, 5, 2, 1)], columns=columns)
+    assert words.adjudication(table).loc["Capsule"].tolist() == ["6 of 40", "5", "2", "1"]
+    assert "was read by two readers" in words.adjudication(table.iloc[:0])._repr_html_()
+
+
+def test_a_rank_correlation_reads_in_words():
+    found = agreement.RankCorrelation(rho=-0.0764, p_value=0.2431, n=236)
+    assert "correlation -0.076 (p = 0.243) in 236 patients" in words.rank_correlation(found)
+    assert "(p <0.001)" in words.rank_correlation(agreement.RankCorrelation(0.9, 1e-9, 50))
+    assert "does not vary" in words.rank_correlation(agreement.RankCorrelation(np.nan, np.nan, 0))

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils.checks import Floats
+from hcc_utils.evaluation.agreement import DISPUTED
 from hcc_utils.study import vocabulary
 
 AGREEMENT: dict[str, float] = {
@@ -22,7 +23,6 @@ AGREEMENT: dict[str, float] = {
 """The intra-class correlation of the two readers that is aimed at; the paper's are .892 to .986."""
 
 _LEVELS: tuple[object, ...] = vocabulary.VARIABLES["capsule"].levels
-_DISAGREE = 0.10  # readings of the enhancement ratio that differ by more go to the third
 
 
 def add(patients: pd.DataFrame, rng: np.random.Generator) -> pd.DataFrame:
@@ -88,7 +88,7 @@ def _ratios(ratio: Floats, agreement: float, rng: np.random.Generator) -> dict[s
         ordered[0] + ordered[1],
         ordered[1] + ordered[2],
     )
-    disputed = np.abs(r1 - r2) > _DISAGREE * (r1 + r2) / 2
+    disputed = np.abs(r1 - r2) > DISPUTED * (r1 + r2) / 2
     return {
         "r1": r1,
         "r2": r2,

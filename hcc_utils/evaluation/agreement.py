@@ -1,4 +1,4 @@
-"""How far readers agree: intraclass correlation and differences of numbers, kappa of levels."""
+"""How far readers agree, and what is settled between them."""
 
 from __future__ import annotations
 
@@ -29,6 +29,15 @@ class Kappa:
     se: float
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class RankCorrelation:
+    """Spearman's correlation with its p-value, and of how many patients."""
+
+    rho: float
+    p_value: float
+    n: int
 
 
 def icc(ratings: npt.ArrayLike | pd.DataFrame, level: float = 0.95) -> pd.DataFrame:
@@ -214,6 +223,140 @@ def differences(patients: pd.DataFrame) -> pd.DataFrame:
         for row in both.itertuples(index=False)
     ]
     return pd.DataFrame(rows, columns=["variable", "pair", "mean", "difference"])
+
+
+def settled(readings: pd.DataFrame, variable: vocabulary.Variable) -> pd.Series:
+    """
+    What two readers and an adjudicator decide.
+
+    Parameters
+    ----------
+    readings : pandas.DataFrame
+        One row a patient: ``r1``, ``r2`` and ``adjudicated``, the third reader's, which is
+        missing where none was needed.
+    variable : vocabulary.Variable
+        What was read.
+
+    Returns
+    -------
+    pandas.Series
+        The value that two of the three share. Numbers share a value where they differ by at most
+        a tenth of their mean: it is the mean of the first two, else of the two nearest of three.
+        Missing where no two agree: where a reading is missing, or all three levels differ. Then
+        the three read again together.
+    """
+    first, second, third = (readings[name] for name in ("r1", "r2", "adjudicated"))
+    if variable.kind == "number":
+        ordered = np.sort(readings[["r1", "r2", "adjudicated"]].to_numpy(dtype=float), axis=1)
+        low, middle, high = ordered.T
+        nearest = np.where(middle - low <= high - middle, low + middle, middle + high) / 2
+        three = pd.Series(nearest, index=readings.index).where(third.notna())
+        return ((first + second) / 2).where(~_disputed(readings, variable), three)
+    shared = third.where(third.eq(first) | third.eq(second))
+    return first.where(first.eq(second), shared)
+
+
+def adjudication(patients: pd.DataFrame) -> pd.DataFrame:
+    """
+    How often two readers disagreed, and what became of it.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient: each semantic factor also as ``_r1``, ``_r2`` and ``_adjudicated``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a factor that two readers read: ``variable``, ``n`` (read by both), ``disputed``,
+        ``third`` (of these, read by the third), ``open`` (no two of the three agree, see
+        `settled`), ``differs`` (patients in whose row stands something else than was settled).
+    """
+    rows = []
+    for variable in vocabulary.SEMANTIC:
+        names = {reader: f"{variable.name}_{reader}" for reader in vocabulary.READERS}
+        if not {names["r1"], names["r2"]} <= set(patients):
+            continue
+        columns = {
+            reader: patients.get(name, pd.Series(np.nan, patients.index, dtype=object))
+            for reader, name in names.items()
+        }
+        readings = pd.DataFrame(columns).dropna(subset=["r1", "r2"])
+        rows.append({"variable": variable.name, **_counted(readings, variable, patients)})
+    return pd.DataFrame(rows, columns=["variable", "n", "disputed", "third", "open", "differs"])
+
+
+def rank_correlation(
+    patients: pd.DataFrame, first: str = "child_pugh", second: str = "bclc"
+) -> RankCorrelation:
+    """
+    Spearman's correlation of two ordered variables or numbers.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient, in the study's vocabulary.
+    first, second : str
+        Columns; levels count in the vocabulary's order.
+
+    Returns
+    -------
+    RankCorrelation
+        Of those in whom both are known. Missing where one was not recorded or does not vary, or
+        fewer than three patients are left.
+
+    References
+    ----------
+    .. [1] R: ``cor.test(x, y, method = "spearman", exact = FALSE)``.
+    """
+    from scipy.stats import spearmanr
+
+    if not {first, second} <= set(patients):
+        return RankCorrelation(np.nan, np.nan, 0)
+    known = patients[[first, second]].dropna()
+    x, y = (_ordered(known[name]) for name in (first, second))
+    if len(known) < 3 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return RankCorrelation(np.nan, np.nan, len(known))
+    found = spearmanr(x, y)
+    return RankCorrelation(float(found.statistic), float(found.pvalue), len(known))
+
+
+def _ordered(values: pd.Series) -> checks.Floats:
+    """Numbers as they are, levels by their place in the vocabulary."""
+    variable = vocabulary.VARIABLES[str(values.name)]
+    places = values.map(variable.levels.index) if variable.levels else values
+    return checks.numbers(variable.name, places)
+
+
+def _disputed(readings: pd.DataFrame, variable: vocabulary.Variable) -> pd.Series:
+    """Where the first two readers do not share a value."""
+    if variable.kind != "number":
+        return readings["r1"].ne(readings["r2"])
+    away = (readings["r1"] - readings["r2"]).abs()
+    return away > DISPUTED * (readings["r1"] + readings["r2"]) / 2
+
+
+def _counted(
+    readings: pd.DataFrame, variable: vocabulary.Variable, patients: pd.DataFrame
+) -> dict[str, int]:
+    """What became of one factor's readings."""
+    disputed = _disputed(readings, variable)
+    decided = settled(readings, variable)
+    own = patients.get(variable.name, pd.Series(np.nan, patients.index)).reindex(readings.index)
+    both = decided.notna() & own.notna()
+    a, b = decided[both], own[both]
+    differs = (a - b).abs() > _ROUNDED if variable.kind == "number" else a.ne(b)
+    return {
+        "n": len(readings),
+        "disputed": int(disputed.sum()),
+        "third": int(readings.loc[disputed, "adjudicated"].notna().sum()),
+        "open": int(decided.isna().sum()),
+        "differs": int(differs.sum()),
+    }
+
+
+DISPUTED = 0.10  # of the mean of two readings of a number: beyond, the third reads too
+_ROUNDED = 0.01  # what rounding may move a ratio by
 
 
 def _read_apart(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:

@@ -111,7 +111,8 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
     -------
     plotly.graph_objects.Figure
         A box for those who remain after each step at which somebody was left out or came back,
-        and one beside it for those. `words.criteria` says the others.
+        and one beside it for those, by centre where there are several. `words.criteria` says
+        the others.
     """
     if _empty(flow, ["centre", "step", "reason", "excluded", "remaining"], "flow"):
         return _nothing("Flow chart of patients")
@@ -130,13 +131,23 @@ def flow_chart(flow: pd.DataFrame) -> go.Figure:
         _branch(figure, row - 0.5, back=rule.excluded < 0)
         column, what = (1, "Left out") if rule.excluded > 0 else (2, "Come back")
         count = abs(rule.excluded)
-        _box(figure, column, row, f"{what}: {count}", rule.reason)
-        said.append(f"{count} {what.lower()} ({rule.reason}), {rule.remaining} remain")
+        reason = f"{rule.reason}{_by_centre(flow[flow['step'] == rule.step])}"
+        _box(figure, column, row, f"{what}: {count}", reason)
+        said.append(f"{count} {what.lower()} ({reason}), {rule.remaining} remain")
     rows = 1 + len(working)
     figure.update_xaxes(visible=False, range=[-0.5, 1.5], fixedrange=True)
     figure.update_yaxes(visible=False, range=[rows - 0.6, -0.3], fixedrange=True)
     alt = f"Flow chart of patients. {'; '.join(said)}."
     return _finish(figure, alt, height=int(20 + 92 * rows))
+
+
+def _by_centre(step: pd.DataFrame) -> str:
+    """How many left or came back at a step, centre by centre; nothing of a single centre."""
+    if len(step) < 2:
+        return ""
+    moved = step[step["excluded"] != 0]
+    counts = zip(moved["centre"].map(group_of_centres), moved["excluded"].abs(), strict=True)
+    return f": {', '.join(f'{centre} {count}' for centre, count in counts)}"
 
 
 def roc(roc_table: pd.DataFrame, metrics: pd.DataFrame | None = None) -> go.Figure:

@@ -275,6 +275,59 @@ def agreement(table: pd.DataFrame) -> pd.DataFrame:
     return shown
 
 
+def adjudication(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What became of the readings that two readers did not share, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``adjudication.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by variable.
+    """
+    rows = list(table.itertuples())
+    text = {
+        "disputed": [_of(row.disputed, row.n) for row in rows],
+        "read by the third": [str(row.third) for row in rows],
+        "no two agree": [str(row.open) for row in rows],
+        "other value in the table": [str(row.differs) for row in rows],
+    }
+    shown = _Whole(pd.DataFrame(text, index=table["variable"].map(label)))
+    shown.attrs["nothing"] = "No factor of this study was read by two readers."
+    return shown
+
+
+def rank_correlation(found: Any) -> str:
+    """
+    How Child-Pugh class and BCLC stage go together, in a sentence.
+
+    Parameters
+    ----------
+    found : evaluation.agreement.RankCorrelation
+        Of the two.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    if pd.isna(found.rho):
+        return (
+            "Child-Pugh class and BCLC stage are not correlated here: one was not recorded or "
+            "does not vary."
+        )
+    p = p_value(found.p_value)
+    p = f"p {p}" if p.startswith("<") else f"p = {p}"
+    return (
+        f"Child-Pugh class and BCLC stage: Spearman's correlation {found.rho:.3f} ({p}) in "
+        f"{found.n} patients."
+    )
+
+
 def criteria(table: pd.DataFrame, screened: int) -> pd.DataFrame:
     """
     How many patients fail each criterion by itself, in a reader's words.

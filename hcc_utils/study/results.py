@@ -43,6 +43,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "event_fraction.csv",
         "agreement.csv",
         "limits_of_agreement.csv",
+        "adjudication.csv",
         "missing.csv",
     ),
     "02_preprocessing": (
