@@ -72,7 +72,8 @@ def study(boxes: pd.DataFrame) -> go.Figure:
     if _empty(boxes, ["step", "title", "words"], "boxes"):
         return _nothing("The study at a glance")
     figure = go.Figure()
-    top, before, said = 0.0, [], []
+    top, said = 0.0, []
+    before: list[float] = []
     for _, step in boxes.groupby("step", sort=True):
         places = [(place + 0.5) / len(step) for place in range(len(step))]
         texts = [_boxed(row, _STUDY_LETTERS // len(step)) for row in step.itertuples()]

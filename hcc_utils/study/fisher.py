@@ -85,7 +85,7 @@ def _merged(parts: list[_Partial]) -> _Partial:
     """Partial tables of equal weight as one, with how many they are."""
     weights, many = (np.concatenate(each) for each in zip(*parts, strict=True))
     _, first, group = np.unique(weights.round(9), return_index=True, return_inverse=True)
-    return weights[first], np.bincount(group, many)
+    return weights[first], np.bincount(group, many).astype(float)
 
 
 def _weight(cells: Counts) -> float:

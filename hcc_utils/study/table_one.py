@@ -286,7 +286,8 @@ def _test_levels(counts: Counts, test: str) -> dict[str, object]:
 
 def _seen(counts: Counts) -> Counts:
     """The counts of the levels that somebody has."""
-    return counts[counts.sum(axis=1) > 0]
+    seen: Counts = counts[counts.sum(axis=1) > 0]
+    return seen
 
 
 def _untestable(counts: Counts) -> bool:
