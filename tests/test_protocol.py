@@ -12,7 +12,7 @@ import sample_study
 
 from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
-from hcc_utils.models import folds, protocol, record
+from hcc_utils.models import case_mix, folds, protocol, record
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.record import CURVES, NOISE, SPREAD
 from hcc_utils.models.settings import Settings
@@ -173,6 +173,7 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     drawn = protocol.ranges_of(folder, models, scores)
     assert protocol.ranges_of(folder, models, scores, bundle=bundle) == drawn
     assert record.read(bundle)["radiomics"] == {"intercept": 1.5}
+    assert record.read(bundle)["baseline"] == case_mix.summary(folder.read("patients.csv"))
     assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE, SPREAD))
 
 
