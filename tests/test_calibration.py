@@ -1,45 +1,19 @@
-"""Calibration: by hand, against R's glm and loess, and where it cannot be estimated.
-
-R's values: oracles/evaluation.json, made by oracles/evaluation.R (R 4.2.2).
-"""
+"""Calibration: by hand, and where it cannot be estimated; against R in test_equal_to_r."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from oracle_patients import DATA
 
 from hcc_utils import checks
 from hcc_utils.evaluation import calibration
 
-ORACLES = Path(__file__).parent / "oracles"
-R = json.loads((ORACLES / "evaluation.json").read_text("utf-8"))
-DATA = {n: pd.read_csv(ORACLES / f"evaluation_{n}.csv") for n in ("40", "332")}
-
 patients = st.lists(
     st.tuples(st.booleans(), st.floats(1e-9, 1 - 1e-9)), min_size=2, max_size=40
 ).filter(lambda rows: len({event for event, _ in rows}) == 2)
-
-
-@pytest.mark.parametrize("n", ["40", "332"])
-def test_calibration_as_r(n):
-    """Slope and intercept as glm, ICI as loess(surface = "direct")."""
-    ours = calibration.calibration(DATA[n]["event"], DATA[n]["risk_b"])
-    for name in ("intercept", "slope", "brier", "ici"):
-        assert getattr(ours, name) == pytest.approx(R[n]["calibration"][name], abs=1e-9), name
-
-
-@pytest.mark.parametrize("n", ["40", "332"])
-def test_intervals_as_r(n):
-    """glm's standard error is one iteration behind: 2e-9 at n = 332."""
-    ours = calibration.calibration(DATA[n]["event"], DATA[n]["risk_b"])
-    for name in ("intercept_low", "intercept_high", "slope_low", "slope_high"):
-        assert getattr(ours, name) == pytest.approx(R[n]["calibration"][name], abs=1e-7), name
 
 
 def test_risk_as_observed_is_calibrated():
@@ -59,6 +33,22 @@ def test_a_nearly_certain_risk_does_not_upset_the_intercept():
     """1 event among two risks of 1/2 and one of 1e-9: 2 expit(a) = 1, so a = 0 (plus 1e-9)."""
     ours = calibration.calibration([0, 1, 0], [0.5, 0.5, 1e-9])
     assert ours.intercept == pytest.approx(0, abs=1e-8)
+
+
+def test_observed_over_expected_by_hand():
+    """3 events of 4, risks sum to 2: 1.5; Wald's reach on the log scale 1.96 * sqrt(.25 / 3)."""
+    ours = calibration.calibration([1, 1, 1, 0], [0.5] * 4)
+    assert ours.observed_expected == pytest.approx(1.5, abs=1e-15)
+    reach = np.exp(1.959964 * np.sqrt(0.25 / 3))
+    ends = [ours.observed_expected_low, ours.observed_expected_high]
+    assert ends == pytest.approx([1.5 / reach, 1.5 * reach], abs=1e-6)
+
+
+def test_distances_by_hand():
+    """Off by .2 in one half, by 0 in the other: mean .1, median .1, 90th percentile .2."""
+    event = np.repeat([1, 0, 1, 0], [4, 6, 6, 4])
+    ours = calibration.calibration(event, np.repeat([0.2, 0.6], 10))
+    assert [ours.ici, ours.e50, ours.e90] == pytest.approx([0.1, 0.1, 0.2], abs=1e-9)
 
 
 def test_brier_by_hand():
@@ -104,6 +94,63 @@ def test_every_risk_short_of_certainty_is_taken(rows):
     ours = calibration.calibration(event, risk)
     assert np.isfinite([ours.intercept, ours.brier, ours.ici]).all()
     assert np.isfinite(ours.slope) == (ours.note == "")
+
+
+@pytest.mark.parametrize("shift", [-1.5, 0, 1.5])
+def test_risks_are_off_where_an_interval_says_so(shift):
+    """Events as 40 patients' risks have it; logits moved by 1.5, four standard errors or more."""
+    event = np.repeat([1, 0, 1, 0], [4, 16, 12, 8])
+    odds = np.repeat([0.2 / 0.8, 0.6 / 0.4], 20) * np.exp(shift)
+    assert calibration.calibration(event, odds / (1 + odds)).off == (shift != 0)
+
+
+def test_a_slope_away_from_1_is_off_too():
+    """Logits doubled about 0, half of them events on either side by symmetry: intercept 0."""
+    event = np.repeat([1, 0, 1, 0], [20, 80, 80, 20])
+    ours = calibration.calibration(event, np.repeat([1 / 17, 16 / 17], 100))
+    assert ours.intercept == pytest.approx(0, abs=1e-9)
+    assert ours.off
+
+
+def test_the_smooth_curve_lies_in_its_band_and_in_0_to_1():
+    d = DATA["40"]
+    curve = calibration.smooth(d["event"], d["risk_b"], resamples=50).curve
+    assert curve[["observed", "low", "high"]].stack().between(0, 1).all()
+    assert curve["risk"].iloc[[0, -1]].tolist() == np.quantile(d["risk_b"], [0.05, 0.95]).tolist()
+    assert curve["observed"].between(curve["low"], curve["high"]).mean() > 0.9
+
+
+def test_the_smooth_curve_follows_a_straight_truth():
+    """20 000 patients with risks that are true: the curve is the diagonal, up to chance of .02."""
+    risk = np.linspace(0.05, 0.95, 20_000)
+    event = np.random.default_rng(1).random(20_000) < risk
+    curve = calibration.smooth(event, risk, resamples=0).curve
+    assert np.abs(curve["observed"] - curve["risk"]).max() < 0.02
+    assert curve[["low", "high"]].isna().all(axis=None)
+
+
+def test_the_smooth_curve_does_not_ask_how_rows_are_ordered():
+    d = DATA["40"]
+    ours, theirs = (
+        calibration.smooth(rows["event"], rows["risk_a"], resamples=20)
+        for rows in (d, d.sample(frac=1, random_state=1))
+    )
+    assert np.allclose(ours.curve, theirs.curve, atol=1e-12)
+    assert np.allclose(ours.distances.iloc[:, 1:], theirs.distances.iloc[:, 1:], atol=1e-12)
+
+
+def test_hosmer_lemeshow_by_hand():
+    """Of 10 each, 3, 5, 7 events at .2, .5, .8: 1/2 + 1/8 twice and 0; 1 df: 2 Phi(-sqrt 1.25)."""
+    event = np.repeat([1, 0] * 3, [3, 7, 5, 5, 7, 3])
+    ours = calibration.hosmer_lemeshow(event, np.repeat([0.2, 0.5, 0.8], 10))
+    assert (ours.chi_square, ours.df) == (pytest.approx(1.25, abs=1e-12), 1)
+    assert ours.p_value == pytest.approx(0.263552, abs=1e-6)
+
+
+def test_two_groups_leave_hosmer_lemeshow_without_a_test():
+    ours = calibration.hosmer_lemeshow([1, 0, 1, 0], [0.2, 0.2, 0.6, 0.6])
+    assert ours.df == 0
+    assert np.isnan(ours.p_value)
 
 
 def test_curve_by_hand():
@@ -158,6 +205,22 @@ def test_bad_input_is_named(change, message):
     good = {"event": [1, 0], "risk": [0.8, 0.2]}
     with pytest.raises(checks.InputError, match=message):
         calibration.calibration(**(good | change))
+
+
+@pytest.mark.parametrize("function", [calibration.smooth, calibration.hosmer_lemeshow])
+@pytest.mark.parametrize(
+    ("event", "risk", "message"),
+    [
+        pytest.param([1, 1], [0.1, 0.2], "both events and non-events", id="one class"),
+        pytest.param([1, 0], [0.2, 1.4], "turn them into risks", id="score"),
+        pytest.param([1, 0], [0.2, np.inf], "first at row 1: inf", id="infinite"),
+        pytest.param([1, 0], ["a", "b"], "must hold numbers", id="words"),
+        pytest.param([1, 0], [0.2], "event has 2, risk has 1", id="lengths"),
+    ],
+)
+def test_bad_input_of_the_others_is_named(function, event, risk, message):
+    with pytest.raises(checks.InputError, match=message):
+        function(event, risk)
 
 
 def test_nobody_has_no_curve():

@@ -76,3 +76,16 @@ def test_a_spread_does_not_ask_where_values_lie():
     scaled = intervals.bootstrapped_sd(3 * values + 5, seed=1)
     ours = intervals.bootstrapped_sd(values, seed=1)
     assert scaled == pytest.approx((3 * ours[0], 3 * ours[1]))
+
+
+@pytest.mark.parametrize(("patients", "parts"), [(40, 1), (20_000, 39)])
+def test_bootstrap_samples_are_drawn_in_parts(patients, parts):
+    """Of 20 000 patients 52 samples are a million: 2000 make 38 parts of 52 and one of 24."""
+    found = intervals.portions(2000, patients)
+    assert (len(found), sum(found)) == (parts, 2000)
+
+
+def test_parts_give_every_sample_its_mean():
+    """3 parts of one sample each; a mean of 0 and 1 by halves lies near .5."""
+    means = intervals.resampled_means(np.tile([0, 1], 2**19), resamples=3, seed=1)
+    assert means == pytest.approx([0.5] * 3, abs=0.005)

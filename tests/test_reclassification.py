@@ -1,24 +1,13 @@
-"""NRI and IDI: by hand and against Hmisc.
-
-R's values: oracles/evaluation.json, made by oracles/evaluation.R (R 4.2.2, Hmisc 4.8.0).
-"""
+"""NRI and IDI: by hand; against Hmisc in test_equal_to_r."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import pytest
+from oracle_patients import DATA
 
 from hcc_utils import checks
 from hcc_utils.evaluation import reclassification
-
-ORACLES = Path(__file__).parent / "oracles"
-R = json.loads((ORACLES / "evaluation.json").read_text("utf-8"))
-DATA = {n: pd.read_csv(ORACLES / f"evaluation_{n}.csv") for n in ("40", "332")}
-CLOSE = {"rel": 1e-12, "abs": 1e-12}
 
 EVENT = [1, 1, 1, 1, 0, 0, 0, 0, 0]
 OLD = [0.2, 0.3, 0.4, 0.5, 0.1, 0.2, 0.3, 0.4, 0.5]
@@ -48,27 +37,6 @@ def test_idi_by_hand():
     assert reclassification.idi(EVENT, OLD, NEW).idi == pytest.approx(0.235, abs=1e-15)
 
 
-@pytest.mark.parametrize("n", ["40", "332"])
-@pytest.mark.parametrize(
-    ("kind", "categories"), [("continuous", None), ("categorical", [0.2, 0.4])]
-)
-def test_nri_as_hmisc(n, kind, categories):
-    d = DATA[n]
-    ours = reclassification.nri(d["event"], d["risk_a"], d["risk_b"], categories)
-    for name in ("nri", "se", "z", "p_value", "events", "non_events"):
-        assert getattr(ours, name) == pytest.approx(R[n][kind][name], **CLOSE), name
-
-
-@pytest.mark.parametrize("n", ["40", "332"])
-def test_idi_as_hmisc(n):
-    d = DATA[n]
-    ours = reclassification.idi(d["event"], d["risk_a"], d["risk_b"])
-    theirs = R[n]["continuous"]
-    assert ours.idi == pytest.approx(theirs["idi"], **CLOSE)
-    for name in ("se", "z", "p_value"):
-        assert getattr(ours, name) == pytest.approx(theirs[f"idi_{name}"], **CLOSE), name
-
-
 @pytest.mark.parametrize("function", [reclassification.nri, reclassification.idi])
 def test_the_same_risk_changes_nothing(function):
     ours = function(EVENT, OLD, OLD)
@@ -87,6 +55,33 @@ def test_one_event_leaves_idi_without_a_standard_error():
     assert np.isnan([ours.se, ours.p_value, ours.low]).all()
 
 
+def test_the_parts_of_a_summary_add_up():
+    table = reclassification.summary(EVENT, OLD, NEW, [0.4]).set_index("metric")["estimate"]
+    assert len(table) == 9
+    for name, whole in (("nri_categorical", 0.7), ("nri", 0.9), ("idi", 0.235)):
+        assert table[name] == pytest.approx(whole, abs=1e-15)
+        parts = table[f"{name}_events"] + table[f"{name}_non_events"]
+        assert parts == pytest.approx(whole, abs=1e-15)
+
+
+def test_bootstrap_intervals_are_about_as_wide_as_walds():
+    """2400 patients of the 20 000: no chance is left in the shape of the mean's distribution."""
+    d = DATA["20000"][:2400]
+    table = reclassification.summary(d["event"], d["risk_a"], d["risk_b"], [0.3], resamples=2000)
+    reach = (table["high"] - table["low"]) / 2
+    assert (reach / (1.959964 * table["se"])).between(0.93, 1.07).all()
+    assert table["estimate"].between(table["low"], table["high"]).all()
+
+
+def test_the_order_of_patients_changes_no_interval():
+    d = DATA["40"]
+    ours, theirs = (
+        reclassification.summary(rows["event"], rows["risk_a"], rows["risk_b"], resamples=50)
+        for rows in (d, d.sample(frac=1, random_state=1))
+    )
+    assert np.allclose(ours.iloc[:, 1:], theirs.iloc[:, 1:], atol=1e-12, equal_nan=True)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -96,7 +91,9 @@ def test_one_event_leaves_idi_without_a_standard_error():
         pytest.param({"risk_new": [0.2, np.nan]}, "first at row 1: nan", id="missing"),
     ],
 )
-@pytest.mark.parametrize("function", [reclassification.nri, reclassification.idi])
+@pytest.mark.parametrize(
+    "function", [reclassification.nri, reclassification.idi, reclassification.summary]
+)
 def test_bad_input_is_named(function, change, message):
     good = {"event": [1, 0], "risk_old": [0.2, 0.3], "risk_new": [0.3, 0.2]}
     with pytest.raises(checks.InputError, match=message):

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy import optimize, special
+from scipy import interpolate, optimize, special, stats
 
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 
-_SPAN = 0.75  # share of patients in each local fit: the default of R's loess
+# the defaults of R's loess
+_SPAN = 0.75  # share of patients in each local fit
+_CELL = 0.2  # most patients between two local fits, as a share of those in one
+_MARGIN = 0.005  # how far the outer fits lie beyond the patients, as a share of their range
+_NOWHERE = 0.999  # distance, as a share of the furthest, from which a patient counts nothing
+
+_Curve = Callable[[checks.Floats], checks.Floats]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """Calibration of a risk; ideal: intercept 0, slope 1, ``ici`` 0."""
+    """Calibration of a risk; ideal: intercept 0, slope 1, O:E 1 and the distances 0."""
 
     intercept: float
     intercept_low: float
@@ -25,9 +32,40 @@ class Calibration:
     slope: float
     slope_low: float
     slope_high: float
+    observed_expected: float
+    observed_expected_low: float
+    observed_expected_high: float
     brier: float
     ici: float
+    e50: float
+    e90: float
     note: str
+
+    @property
+    def off(self) -> bool:
+        """Whether the intercept's interval excludes 0 or the slope's excludes 1."""
+        return not (
+            self.intercept_low <= 0 <= self.intercept_high
+            and not self.slope_low > 1
+            and not self.slope_high < 1
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Smooth:
+    """A smooth calibration curve, and how far it lies from the risks, both with a bootstrap."""
+
+    curve: pd.DataFrame
+    distances: pd.DataFrame
+
+
+@dataclass(frozen=True, kw_only=True)
+class HosmerLemeshow:
+    """The test of observed against expected counts in groups of risk."""
+
+    chi_square: float
+    df: int
+    p_value: float
 
 
 def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) -> Calibration:
@@ -48,10 +86,12 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
     Calibration
         ``intercept`` (calibration in the large: the slope is fixed at 1; above 0, risks are too
         low), ``slope`` (below 1, risks are too extreme), each with Wald's ``_low`` and ``_high``;
-        ``brier`` (mean squared error); ``ici`` (mean distance of the risk from a loess curve of
-        the event on the risk). ``note`` is empty, or says why the slope is missing: "separated"
-        (a cut of the risk tells all events from all non-events, or all but so: the slope has no
-        finite estimate) or "constant_risk".
+        ``observed_expected`` (events over the sum of the risks; its interval is Wald's on the log
+        scale); ``brier`` (mean squared error); ``ici``, ``e50``, ``e90`` (mean, median and 90th
+        percentile of each risk's distance from a loess curve of the event on the risk). ``note``
+        is empty, or says why the slope is missing: "separated" (a cut of the risk tells all
+        events from all non-events, or all but so: the slope has no finite estimate) or
+        "constant_risk".
 
     Raises
     ------
@@ -61,16 +101,18 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
 
     Notes
     -----
-    The loess is local quadratic with span 0.75 and fitted at each patient's risk, R's
-    ``loess(event ~ risk, control = loess.control(surface = "direct"))``; R's default interpolates
-    between fits and differs by about 0.001 at 40 patients. In small samples ICI is far above 0
-    even for perfect risks (0.12 on average at 32 patients, 0.04 at 236), since the curve follows
-    chance: compare models on the same patients, do not read it alone.
+    The loess is R's with its defaults: local quadratic, span 0.75, fitted at a few risks and
+    interpolated between them. Where ties leave a fit fewer than three distinct risks R warns and
+    gives no usable value; here it falls back on a line or on the share of events. In small samples
+    the distances are far above 0 even for perfect risks (ICI 0.12 on average at 32 patients, 0.04
+    at 236), since the curve follows chance: compare models on the same patients, do not read one
+    alone.
 
     References
     ----------
     .. [1] Van Calster et al. (2019), BMC Medicine 17:230 (intercept and slope).
-    .. [2] Austin and Steyerberg (2019), Statistics in Medicine 38:4051-4065 (ICI).
+    .. [2] Austin and Steyerberg (2019), Statistics in Medicine 38:4051-4065 (ICI, E50, E90).
+    .. [3] Debray et al. (2017), BMJ 356:i6460 (the interval of O:E).
     """
     events, risks = _cleaned(event, risk, both=True)
     certain = np.flatnonzero((risks == 0) | (risks == 1))
@@ -83,6 +125,8 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
     predictor = special.logit(risks)
     intercept = _intercept(events, predictor, level)
     slope, note = _slope(events, predictor, level)
+    ratio = events.sum() / risks.sum()
+    spread = np.exp(intervals.quantile(level) * np.sqrt((1 - events.mean()) / events.sum()))
     return Calibration(
         intercept=intercept[0],
         intercept_low=intercept[1],
@@ -90,8 +134,11 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
         slope=slope[0],
         slope_low=slope[1],
         slope_high=slope[2],
+        observed_expected=float(ratio),
+        observed_expected_low=float(ratio / spread),
+        observed_expected_high=float(ratio * spread),
         brier=float(np.mean((risks - events) ** 2)),
-        ici=float(np.mean(np.abs(_loess(risks, events) - risks))),
+        **_distances(_loess(risks, events), risks),
         note=note,
     )
 
@@ -142,6 +189,117 @@ def curve(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) -> pd.
             "high": high,
         }
     )
+
+
+def smooth(
+    event: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    level: float = 0.95,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+) -> Smooth:
+    """
+    A smooth calibration curve with a bootstrap band, and its distances from the risks.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk in [0, 1]; higher is worse.
+    level : float, default 0.95
+        Coverage of the intervals.
+    resamples : int, default 200
+        How often the patients are drawn anew.
+    seed : int, default 0
+        Draws them.
+
+    Returns
+    -------
+    Smooth
+        ``curve``: ``risk`` (51 values from the 5th to the 95th percentile of the patients),
+        ``observed`` (the loess of `calibration`, kept in [0, 1]), ``low``, ``high`` (pointwise
+        percentiles; missing without resamples). ``distances``: a row each for ``ici``, ``e50``
+        and ``e90``: ``metric``, ``estimate``, ``low``, ``high``.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a risk is no probability or only one class is present.
+
+    Notes
+    -----
+    Beyond those percentiles the curve hangs on single patients. A resample's curve follows chance
+    as the patients' own does, and once more: the intervals of the distances lean upwards.
+    """
+    events, risks = _cleaned(event, risk, both=True)
+    in_order = np.lexsort((events, risks))  # so that the draws do not ask how rows are ordered
+    events, risks = events[in_order], risks[in_order]
+    first, last = np.quantile(risks, [0.05, 0.95])
+    grid = np.linspace(first, last, 51)
+    fitted = _loess(risks, events)
+    rng = np.random.default_rng(seed)
+    curves: list[checks.Floats] = []
+    distances: list[checks.Floats] = []
+    for _ in range(resamples):
+        drawn = rng.integers(len(risks), size=len(risks))
+        again = _loess(risks[drawn], events[drawn])
+        curves.append(np.clip(again(grid), 0, 1))
+        distances.append(np.array(list(_distances(again, risks[drawn]).values())))
+    (low, high), (least, most) = _ends(curves, level), _ends(distances, level)
+    found, observed = _distances(fitted, risks), np.clip(fitted(grid), 0, 1)
+    estimates = {"metric": list(found), "estimate": list(found.values())}
+    return Smooth(
+        curve=pd.DataFrame({"risk": grid, "observed": observed, "low": low, "high": high}),
+        distances=pd.DataFrame({**estimates, "low": least, "high": most}),
+    )
+
+
+def hosmer_lemeshow(event: npt.ArrayLike, risk: npt.ArrayLike, groups: int = 10) -> HosmerLemeshow:
+    """
+    Hosmer and Lemeshow's test of calibration, as published studies print it.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk strictly between 0 and 1; higher is worse.
+    groups : int, default 10
+        Between quantiles of the risk; fewer where these coincide.
+
+    Returns
+    -------
+    HosmerLemeshow
+        ``chi_square``, ``df`` (groups less 2: for the patients of the fit; with fewer than three
+        groups there is no test), ``p_value``.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a risk is no probability or only one class is present.
+
+    Notes
+    -----
+    It says neither how far risks are off nor where, depends on the groups, and hardly ever
+    rejects in a small sample: `calibration` says more.
+
+    References
+    ----------
+    .. [1] Hosmer and Lemeshow (1980), Communications in Statistics A9:1043-1069.
+    """
+    events, risks = _cleaned(event, risk, both=True)
+    edges = np.unique(np.quantile(risks, np.arange(1, groups) / groups))
+    group = np.searchsorted(edges, risks, side="left")
+    group = np.unique(group, return_inverse=True)[1]
+    of, seen = np.bincount(group), np.bincount(group, weights=events)
+    expected = np.bincount(group, weights=risks)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        parts = (seen - expected) ** 2 * (1 / expected + 1 / (of - expected))
+    chi_square, df = float(parts.sum()), len(of) - 2
+    p_value = float(stats.chi2.sf(chi_square, df)) if df > 0 else np.nan
+    return HosmerLemeshow(chi_square=chi_square, df=df, p_value=p_value)
 
 
 def _cleaned(
@@ -214,21 +372,69 @@ def _line(
     return None
 
 
-def _loess(risk: checks.Floats, event: checks.Bools) -> checks.Floats:
-    """Local quadratic regression of the event on the risk, at each risk."""
-    points, group = np.unique(risk, return_inverse=True)
-    neighbours = int(np.floor(len(risk) * _SPAN + 1e-5))
-    fitted: checks.Floats = np.array([_local(risk, event, at, neighbours) for at in points])[group]
-    return fitted
+def _ends(drawn: list[checks.Floats], level: float) -> checks.Floats:
+    """Pointwise percentiles over the resamples; missing where there is none."""
+    if not drawn:
+        return np.full(2, np.nan)
+    ends: checks.Floats = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return ends
 
 
-def _local(risk: checks.Floats, event: checks.Bools, at: float, neighbours: int) -> float:
-    """Tricube-weighted quadratic at one risk through its nearest neighbours."""
+def _distances(fitted: _Curve, risk: checks.Floats) -> dict[str, float]:
+    """Mean, median and 90th percentile of the risks' distance from the curve."""
+    distance = np.abs(fitted(risk) - risk)
+    e50, e90 = np.quantile(distance, [0.5, 0.9]).tolist()
+    return {"ici": float(distance.mean()), "e50": e50, "e90": e90}
+
+
+def _loess(risk: checks.Floats, event: checks.Bools) -> _Curve:
+    """Local quadratic regression of the event on the risk, interpolated between its knots."""
+    rising = np.argsort(risk, kind="stable")
+    risk, event = risk[rising], event[rising]
+    neighbours = max(int(len(risk) * _SPAN + 1e-5), 1)
+    knots = _knots(risk, int(len(risk) * _SPAN * _CELL))
+    value, slope = zip(*(_local(risk, event, knot, neighbours) for knot in knots), strict=True)
+    curve: _Curve = interpolate.CubicHermiteSpline(knots, value, slope)
+    return curve
+
+
+def _knots(risk: checks.Floats, most: int) -> list[float]:
+    """Where R's loess is fitted: halves of the rising risks, until each holds few patients."""
+    reach = _MARGIN * max(np.ptp(risk), 1e-3 * risk[-1] + 1e-30)
+    knots = [risk[0] - reach, risk[-1] + reach]
+    cells = [(0, len(risk), *knots)]
+    while cells:
+        start, end, low, high = cells.pop()
+        middle = _middle(risk[start:end])
+        cut = risk[start + middle - 1]
+        if end - start > max(most, 1) and low < cut < high:
+            knots.append(cut)
+            cells += [(start, start + middle, low, cut), (start + middle, end, cut, high)]
+    return sorted(knots)
+
+
+def _middle(risk: checks.Floats) -> int:
+    """How many of the rising risks form the lower half: the gap next to the middle one."""
+    half = (len(risk) + 1) // 2
+    for step in range(len(risk)):
+        for gap in (half + step, half - step):
+            if not 0 < gap < len(risk):
+                return half
+            if risk[gap - 1] < risk[gap]:
+                return gap
+    return half
+
+
+def _local(
+    risk: checks.Floats, event: checks.Bools, at: float, neighbours: int
+) -> tuple[float, float]:
+    """Value and slope at a risk of a tricube-weighted quadratic through its neighbours."""
     distance = np.abs(risk - at)
-    width = np.partition(distance, max(neighbours, 1) - 1)[max(neighbours, 1) - 1]
-    if width == 0:  # most patients have this very risk
-        return float(event[distance == 0].mean())
-    root = np.sqrt(np.clip(1 - (distance / width) ** 3, 0, None) ** 3)
-    step = (risk - at) / width
+    width = np.partition(distance, neighbours - 1)[neighbours - 1]
+    near = distance < _NOWHERE * width
+    if not near.any():  # all neighbours lie at one distance
+        return float(event[distance <= width].mean()), 0.0
+    step, root = (risk[near] - at) / width, np.sqrt((1 - (distance[near] / width) ** 3) ** 3)
     design = root[:, None] * np.column_stack([np.ones_like(step), step, step**2])
-    return float(np.linalg.lstsq(design, root * event, rcond=None)[0][0])
+    value, slope, _ = np.linalg.lstsq(design, root * event[near], rcond=None)[0]
+    return float(value), float(slope / width)

@@ -61,6 +61,34 @@ def net_benefit(
     )
 
 
+def gains(event: npt.ArrayLike, risk: npt.ArrayLike, threshold: float) -> pd.Series:
+    """
+    What each patient adds to the net benefit at a threshold: their mean is the net benefit.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk in [0, 1]; higher is worse.
+    threshold : float
+        Strictly between 0 and 1.
+
+    Returns
+    -------
+    pandas.Series
+        1 for an event called high, the odds of the threshold below 0 for a false alarm, else 0.
+
+    Raises
+    ------
+    InputError
+        As `net_benefit`.
+    """
+    events, risks = _cleaned(event, risk)
+    cut = _cuts([threshold])[0]
+    return pd.Series(np.where(risks >= cut, np.where(events, 1.0, -cut / (1 - cut)), 0.0))
+
+
 def threshold_counts(
     event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike | None = None
 ) -> pd.DataFrame:
@@ -88,11 +116,7 @@ def threshold_counts(
         If lengths differ, a risk is no probability, there is no patient, or a threshold is not
         strictly between 0 and 1.
     """
-    events = checks.outcomes("event", event)
-    risks = checks.probabilities("risk", risk)
-    checks.same_length(event=events, risk=risks)
-    if not len(events):
-        raise checks.InputError("event must hold at least one patient; it is empty.")
+    events, risks = _cleaned(event, risk)
     cut = _cuts(thresholds)
     false_negative = np.searchsorted(np.sort(risks[events]), cut)
     true_negative = np.searchsorted(np.sort(risks[~events]), cut)
@@ -105,6 +129,16 @@ def threshold_counts(
             "true_negative": true_negative,
         }
     )
+
+
+def _cleaned(event: npt.ArrayLike, risk: npt.ArrayLike) -> tuple[checks.Bools, checks.Floats]:
+    """Both as arrays of one length, not empty."""
+    events = checks.outcomes("event", event)
+    risks = checks.probabilities("risk", risk)
+    checks.same_length(event=events, risk=risks)
+    if not len(events):
+        raise checks.InputError("event must hold at least one patient; it is empty.")
+    return events, risks
 
 
 def _cuts(thresholds: npt.ArrayLike | None) -> checks.Floats:

@@ -136,6 +136,58 @@ def auc(event: npt.ArrayLike, score: npt.ArrayLike, level: float = 0.95) -> Auc:
     )
 
 
+def bootstrapped_auc(
+    event: npt.ArrayLike,
+    score: npt.ArrayLike,
+    level: float = 0.95,
+    *,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> tuple[float, float]:
+    """
+    Percentile interval of the AUC over patients who are drawn anew, events and non-events apart.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    score : array_like of float, shape (n_patients,)
+        Any score; higher is worse.
+    level : float, default 0.95
+        Coverage of the interval.
+    resamples : int, default 2000
+        How often they are drawn.
+    seed : int, default 0
+        Draws them.
+
+    Returns
+    -------
+    low : float
+        Lower end.
+    high : float
+        Upper end.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a score is missing or only one class is present.
+    """
+    event, score = _cleaned(event, score)
+    rank = np.unique(score, return_inverse=True)[1]
+    # in order, so that the draws do not ask how rows are ordered
+    of_events, of_non_events, ranks = np.sort(rank[event]), np.sort(rank[~event]), rank.max() + 1
+    rng = np.random.default_rng(seed)
+    areas = []
+    for part in intervals.portions(resamples, len(rank)):
+        drawn = rng.choice(of_non_events, (part, len(of_non_events)))
+        drawn += ranks * np.arange(part)[:, None]
+        at = np.bincount(drawn.ravel(), minlength=part * ranks).reshape(part, ranks)
+        below = at.cumsum(axis=1) - at / 2  # a tie counts half
+        events = rng.choice(of_events, (part, len(of_events)))
+        areas.append(np.take_along_axis(below, events, axis=1).mean(axis=1) / len(of_non_events))
+    return intervals.ends(np.concatenate(areas), level)
+
+
 def delong_paired(
     event: npt.ArrayLike, score_a: npt.ArrayLike, score_b: npt.ArrayLike, level: float = 0.95
 ) -> AucDifference:

@@ -131,7 +131,7 @@ def bootstrapped_mean(
     high : float
         Upper end.
     """
-    return _ends(_drawn(values, resamples, seed).mean(axis=1), level)
+    return ends(resampled_means(values, resamples=resamples, seed=seed), level)
 
 
 def bootstrapped_sd(
@@ -158,7 +158,50 @@ def bootstrapped_sd(
     high : float
         Upper end.
     """
-    return _ends(_drawn(values, resamples, seed).std(axis=1, ddof=1), level)
+    return ends(_drawn(values, resamples, seed).std(axis=1, ddof=1), level)
+
+
+def resampled_means(values: npt.ArrayLike, *, resamples: int, seed: int) -> checks.Floats:
+    """
+    The mean of each bootstrap sample of the patients.
+
+    Parameters
+    ----------
+    values : array_like of float, shape (n_patients,)
+        One value a patient.
+    resamples : int
+        How often they are drawn.
+    seed : int
+        Draws them.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (resamples,)
+        A mean a sample.
+    """
+    given, rng = np.asarray(values, float), np.random.default_rng(seed)
+    parts = portions(resamples, len(given))
+    return np.concatenate([rng.choice(given, (part, len(given))).mean(axis=1) for part in parts])
+
+
+def portions(resamples: int, patients: int) -> list[int]:
+    """
+    Into how many parts bootstrap samples are drawn, so that memory does not grow with them.
+
+    Parameters
+    ----------
+    resamples : int
+        Samples in all.
+    patients : int
+        In each sample.
+
+    Returns
+    -------
+    list of int
+        Samples a part: about a million patients in each, and a sample at least.
+    """
+    largest = max(2**20 // max(patients, 1), 1)
+    return [min(largest, resamples - first) for first in range(0, resamples, largest)]
 
 
 def _drawn(values: npt.ArrayLike, resamples: int, seed: int) -> checks.Floats:
@@ -169,7 +212,23 @@ def _drawn(values: npt.ArrayLike, resamples: int, seed: int) -> checks.Floats:
     return drawn
 
 
-def _ends(estimates: checks.Floats, level: float) -> tuple[float, float]:
-    """The percentiles between which this share of the resamples' estimates lies."""
+def ends(estimates: checks.Floats, level: float) -> tuple[float, float]:
+    """
+    The percentiles between which this share of the resamples' estimates lies.
+
+    Parameters
+    ----------
+    estimates : numpy.ndarray of float, shape (resamples,)
+        One a bootstrap sample.
+    level : float
+        The share.
+
+    Returns
+    -------
+    low : float
+        Lower end; missing where an estimate is.
+    high : float
+        Upper end.
+    """
     low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
