@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
+from oracle_patients import DATA, R
 
 from hcc_utils import checks
 from hcc_utils.evaluation import comparison, discrimination
 from hcc_utils.study import results
 from hcc_utils.study.scores import Scores
 
-ORACLES = Path(__file__).parent / "oracles"
-R = json.loads((ORACLES / "evaluation.json").read_text("utf-8"))
-LARGE = pd.read_csv(ORACLES / "evaluation_332.csv")
+LARGE = DATA["332"]
 
 
 def scores_of(risk, model="cs", origin="external", event=None, protocol="leak_free"):
@@ -61,19 +57,30 @@ def test_rows_of_one_model_with_its_threshold():
     assert table["metric"].tolist() == [
         "auc",
         "brier",
+        "scaled_brier",
         "calibration_intercept",
         "calibration_slope",
+        "observed_expected",
+        "ici",
+        "e50",
+        "e90",
         "sensitivity",
         "specificity",
         "ppv",
         "npv",
+        "net_benefit",
     ]
 
 
-def test_nri_and_idi_stand_last():
+def test_differences_stand_in_the_order_of_evidence():
     both = small() + small(origin="out_of_fold")
-    metrics = comparison.compare(both)["metric"].tolist()
-    assert metrics[-6:] == ["auc_difference"] * 2 + ["nri", "idi"] * 2
+    table = comparison.compare(both, {"cs": 0.3, "d": 0.4})
+    assert table.loc[table["comparator"] != "", "metric"].tolist() == [
+        *["auc_difference"] * 2,
+        *["brier_difference", "scaled_brier_difference"] * 2,
+        *["net_benefit_difference"] * 2,
+        *["nri", "idi"] * 2,
+    ]
 
 
 def test_every_pair_is_compared_once():
@@ -113,6 +120,115 @@ def test_brier_and_its_interval_by_hand():
     assert row["high"] == pytest.approx(0.15 + 1.959964 * sd / 2, abs=1e-6)
 
 
+def test_scaled_brier_by_hand():
+    """Errors as above, mean .15; the prevalence 1/2 alone has .25: 1 - .15 / .25 = .4."""
+    table = comparison.compare(scores_of([0.8, 0.4, 0.4, 0.2]))
+    assert one(table, "scaled_brier", "cs")["estimate"] == pytest.approx(0.4, abs=1e-12)
+
+
+def test_the_scaled_brier_scores_interval_is_as_a_bootstraps():
+    """2000 samples of the 332 patients, prevalence and all; ends differ by their own chance."""
+    event, risk = LARGE["event"].to_numpy(), LARGE["risk_b"].to_numpy()
+    drawn = np.random.default_rng(1).integers(332, size=(2000, 332))
+    prevalence = event[drawn].mean(axis=1)
+    error = ((risk - event) ** 2)[drawn].mean(axis=1)
+    ends = np.quantile(1 - error / (prevalence * (1 - prevalence)), [0.025, 0.975])
+    row = one(comparison.compare(large()), "scaled_brier")
+    assert [row["low"], row["high"]] == pytest.approx(ends.tolist(), abs=0.02)
+
+
+def test_brier_difference_is_negative_where_the_model_is_better():
+    """CS errs by .25 each; D by .04, .36, .16, .04: .15 - .25, over .25 with the sign turned."""
+    both = scores_of([0.5] * 4, "cs") + scores_of([0.8, 0.4, 0.4, 0.2], "d")
+    table = comparison.compare(both)
+    assert one(table, "brier_difference")["estimate"] == pytest.approx(-0.1, abs=1e-12)
+    assert one(table, "scaled_brier_difference")["estimate"] == pytest.approx(0.4, abs=1e-12)
+
+
+def test_net_benefit_at_the_models_own_threshold():
+    """At .2 risks .8, .4 of two events and .3 of one of two non-events: 2/4 - 1/4 * 1/4."""
+    table = comparison.compare(scores_of([0.8, 0.4, 0.3, 0.1]), {"cs": 0.2})
+    row = one(table, "net_benefit", "cs")
+    assert row["estimate"] == pytest.approx(0.4375, abs=1e-15)
+    sd = np.std([1, 1, -0.25, 0], ddof=1)
+    assert row["high"] - row["estimate"] == pytest.approx(1.959964 * sd / 2, abs=1e-6)
+
+
+def test_net_benefit_differs_at_the_models_cut_for_both():
+    """At D's .5 D calls one event high, CS one of each: 1/4 - (1/4 - 1/4); CS's .2 is not used."""
+    both = scores_of([0.8, 0.4, 0.6, 0.1], "cs") + scores_of([0.8, 0.4, 0.3, 0.1], "d")
+    row = one(comparison.compare(both, {"cs": 0.2, "d": 0.5}), "net_benefit_difference")
+    assert row["estimate"] == pytest.approx(0.25, abs=1e-15)
+
+
+@pytest.mark.parametrize("cut", [0.0, 1.0])
+@pytest.mark.parametrize("events", [0, 12])
+def test_a_cut_without_odds_has_no_net_benefit(cut, events):
+    cuts = {"cs": cut, "d": cut}
+    table = comparison.compare(small(events=events), cuts)
+    assert not table["metric"].str.startswith("net_benefit").any()
+    assert "nri" in set(comparison.reclassification_table(small(events=events), cuts)["metric"])
+
+
+def test_calibration_distances_have_an_interval_where_it_is_asked_for():
+    row = one(comparison.compare(large(), resamples=50), "ici")
+    assert row["estimate"] == pytest.approx(R["332"]["smooth_b"]["ici"], abs=1e-12)
+    assert row["low"] < row["high"]
+
+
+def test_as_published_alone_has_hosmer_and_lemeshows_test():
+    table = comparison.compare(large() + large(protocol="as_published"))
+    rows = table[table["metric"] == "hosmer_lemeshow"]
+    assert rows["protocol"].tolist() == ["as_published"] * 2
+    theirs = R["332"]["hosmer_lemeshow"]["p_value"]
+    assert rows["p_value"].iloc[1] == pytest.approx(theirs, rel=1e-9)
+
+
+def calibrated(shift, n=400):
+    """Two models whose risks are true; `shift` is added to the log odds of the second."""
+    logit = np.linspace(-3, 3, n)
+    event = np.random.default_rng(3).random(n) < 1 / (1 + np.exp(-logit))
+    risk = [1 / (1 + np.exp(-logit - by)) for by in (0, shift)]
+    return scores_of(risk[0], "cs", event=event) + scores_of(risk[1], "d", event=event)
+
+
+@pytest.mark.parametrize(("shift", "note"), [(0, ""), (1, "model_miscalibrated")])
+def test_nri_and_idi_say_where_a_model_is_miscalibrated(shift, note):
+    """A shift of 1 is 9 standard errors of the intercept (1 / sqrt(sum of p (1 - p)) = .12)."""
+    table = comparison.reclassification_table(calibrated(shift), {"d": 0.5})
+    assert set(table["note"]) == {note}
+    assert one(comparison.compare(calibrated(shift)), "nri")["note"] == note
+
+
+def test_a_certain_comparator_is_no_calibrated_one():
+    both = scores_of([1.0, 0.4, 0.6, 0.2], "cs") + scores_of([0.8, 0.4, 0.6, 0.2], "d")
+    notes = comparison.reclassification_table(both)["note"]
+    assert notes.str.contains("comparator_miscalibrated").all()
+
+
+def test_reclassification_has_standard_errors_as_hmisc():
+    table = comparison.reclassification_table(large(), {"d": 0.4}).set_index("metric")
+    theirs = R["332"]["continuous"]
+    assert table.loc["nri", "se"] == pytest.approx(theirs["se"], rel=1e-9)
+    assert table.loc["idi", "se"] == pytest.approx(theirs["idi_se"], rel=1e-9)
+    assert table.index[0] == "nri_categorical"
+    assert table["p_value"].isna().all()
+
+
+def test_one_class_has_the_same_rows_of_reclassification():
+    full, empty = (
+        comparison.reclassification_table(small(events=k), {"d": 0.4})["metric"] for k in (12, 0)
+    )
+    assert full.tolist() == empty.tolist()
+
+
+def test_the_smooth_curve_has_a_band_for_each_model():
+    table = comparison.smooth_table(small(), resamples=20)
+    assert table["model"].unique().tolist() == ["cs", "d"]
+    assert (table["low"] <= table["high"]).all()
+    assert comparison.smooth_table(small(events=0)).empty
+
+
 def test_sensitivity_at_the_models_own_threshold():
     """Risks .8, .4 of the events: 1 of 2 reach .5."""
     table = comparison.compare(scores_of([0.8, 0.4, 0.3, 0.6]), {"cs": 0.5})
@@ -138,6 +254,8 @@ def test_identical_models_have_p_one():
     "function",
     [
         comparison.compare,
+        comparison.reclassification_table,
+        comparison.smooth_table,
         comparison.roc_table,
         comparison.calibration_table,
         comparison.decision_table,
@@ -167,7 +285,7 @@ def test_stacked_scores_are_no_headline_and_have_no_p_value():
     assert set(table["origin"]) == {"stacked"}
     assert set(table["note"]) == {"stacked_no_headline"}
     assert table["p_value"].isna().all()
-    assert table["low"].notna().all()
+    assert table.loc[~table["metric"].isin(["ici", "e50", "e90"]), "low"].notna().all()
 
 
 def test_out_of_fold_intervals_say_what_they_leave_out():
@@ -183,9 +301,9 @@ def test_a_frozen_threshold_at_a_new_centre_has_no_note():
 @pytest.mark.parametrize(("events", "few"), [(9, True), (10, False)])
 def test_below_ten_events_there_is_no_p_value(events, few):
     table = comparison.compare(small(events=events, protocol="as_published"))
-    differences = table[table["comparator"] != ""]
-    assert (differences["p_value"].isna() == few).all()
-    assert ((table["note"] == "too_few_events") == few).all()
+    tested = table[table["metric"].isin(["auc_difference", "nri", "idi", "hosmer_lemeshow"])]
+    assert (tested["p_value"].isna() == few).all()
+    assert (table["note"].str.startswith("too_few_events") == few).all()
     assert table["estimate"].notna().all()
 
 

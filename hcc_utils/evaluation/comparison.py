@@ -49,13 +49,19 @@ _ORIGIN_NOTE = {
     "tuned": "tuned_no_headline",
     "apparent": "apparent_no_headline",
 }
-_FIGURES = ("auc", "brier", "calibration_intercept", "calibration_slope")
+_CALIBRATION = ("calibration_intercept", "calibration_slope", "observed_expected")
+_DISTANCES = ("ici", "e50", "e90")
+_FIGURES = ("auc", "brier", "scaled_brier", *_CALIBRATION, *_DISTANCES)
 _AT_CUT = ("sensitivity", "specificity", "ppv", "npv")
+_RECLASSIFICATION = (*COLUMNS[:7], "se", *COLUMNS[7:])
+_MISSING = (np.nan,) * 3
 
 _Row = dict[str, Any]
 
 
-def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd.DataFrame:
+def compare(
+    scores: Scores, thresholds: Mapping[str, float] | None = None, *, resamples: int = 0
+) -> pd.DataFrame:
     """
     The rows of ``metrics.csv``: every model's figures, then every pair's differences.
 
@@ -66,17 +72,24 @@ def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd
         stacked; ``as_published`` apparent and tuned ones too.
     thresholds : mapping of str to float, optional
         Each model's frozen cut of the risk. A model without one has no rows for sensitivity,
-        specificity, PPV and NPV.
+        specificity, PPV, NPV and net benefit.
+    resamples : int, default 0
+        Bootstrap samples behind the intervals of ``ici``, ``e50`` and ``e90``, which have none
+        without (a second a model for 500).
 
     Returns
     -------
     pandas.DataFrame
         The columns of ``metrics.csv``. For each protocol, origin and model: ``auc`` (of the
-        risk, DeLong on the logit scale), ``brier``, ``calibration_intercept`` and
-        ``calibration_slope`` (Wald), and ``sensitivity``, ``specificity``, ``ppv``, ``npv``
-        (Wilson). For each pair within a protocol and origin, on the patients whom both models
-        scored, model less comparator: ``auc_difference`` (paired DeLong) and, as the last rows
-        of all, ``nri`` (continuous) and ``idi``.
+        risk, DeLong on the logit scale), ``brier``, ``scaled_brier`` (1 less Brier over that of
+        the prevalence), ``calibration_intercept``, ``calibration_slope`` and
+        ``observed_expected`` (Wald), ``ici``, ``e50``, ``e90``; under ``as_published``
+        ``hosmer_lemeshow``; ``sensitivity``, ``specificity``, ``ppv``, ``npv`` (Wilson) and
+        ``net_benefit`` at the model's cut. For each pair within a protocol and origin, on the
+        patients whom both models scored, model less comparator, in the order of evidence:
+        ``auc_difference`` (paired DeLong), ``brier_difference``, ``scaled_brier_difference``,
+        ``net_benefit_difference`` (both at the model's cut) and, as the last rows of all, ``nri``
+        (continuous) and ``idi`` (percentiles of a bootstrap).
 
     Raises
     ------
@@ -86,7 +99,8 @@ def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd
 
     Notes
     -----
-    ``note`` holds words joined by "; ":
+    Brier scores and net benefit are means over patients, with a mean's standard error; those that
+    are scaled by the prevalence let it vary too. ``note`` holds words joined by "; ":
 
     - ``one_class``: events alone or non-events alone, so nothing is estimated;
     - ``too_few_events``: fewer than 10, so no p-value and no headline;
@@ -96,7 +110,9 @@ def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd
       the interval leaves out, so that it covers too seldom;
     - ``threshold_may_be_chosen_here``: one cut held against development patients, from whom it
       may come;
-    - ``separated``, ``constant_risk``, ``risk_exactly_0_or_1``: why calibration is missing.
+    - ``separated``, ``constant_risk``, ``risk_exactly_0_or_1``: why calibration is missing;
+    - ``model_miscalibrated``, ``comparator_miscalibrated``: its intercept's interval excludes 0
+      or its slope's 1, so that NRI and IDI mean nothing.
 
     NRI and IDI have a p-value under ``as_published`` alone.
     """
@@ -104,10 +120,57 @@ def compare(scores: Scores, thresholds: Mapping[str, float] | None = None) -> pd
     table = _allowed(scores, use="compare models").table
     groups = [group for _, group in table.groupby(["protocol", "origin"], sort=False)]
     pairs = [pair for group in groups for pair in _pairs(group)]
-    rows = [row for group in groups for model in _models(group) for row in _figures(model, cuts)]
+    rows = [
+        row
+        for group in groups
+        for model in _models(group)
+        for row in _figures(model, cuts, resamples)
+    ]
     rows += [_auc_difference(pair) for pair in pairs]
-    rows += [row for pair in pairs for row in _reclassification(pair)]
+    rows += [row for pair in pairs for row in _brier_differences(pair)]
+    rows += [row for pair in pairs for row in _net_benefit_difference(pair, cuts)]
+    rows += [
+        row
+        for pair in pairs
+        for row in _reclassification(pair, None)
+        if row["metric"] in ("nri", "idi")
+    ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def reclassification_table(
+    scores: Scores, thresholds: Mapping[str, float] | None = None
+) -> pd.DataFrame:
+    """
+    The rows of ``reclassification.csv``: NRI and IDI of every pair, events and non-events apart.
+
+    Parameters
+    ----------
+    scores : Scores
+        As `compare` takes them.
+    thresholds : mapping of str to float, optional
+        Each model's frozen cut of the risk: the categorical NRI of a pair is at the model's cut,
+        for both. Without it the pair has none.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of ``metrics.csv`` with ``se`` after the estimate; metrics and intervals as
+        `reclassification.summary` gives them, notes as in `compare`.
+
+    Raises
+    ------
+    InputError
+        As `compare`.
+    """
+    cuts = _cuts(thresholds or {})
+    table = _allowed(scores, use="compare models").table
+    groups = [group for _, group in table.groupby(["protocol", "origin"], sort=False)]
+    pairs = [pair for group in groups for pair in _pairs(group)]
+    rows = [
+        row for pair in pairs for row in _reclassification(pair, cuts.get(pair["model"].iloc[0]))
+    ]
+    return pd.DataFrame(rows, columns=list(_RECLASSIFICATION))
 
 
 def roc_table(scores: Scores) -> pd.DataFrame:
@@ -161,6 +224,37 @@ def calibration_table(scores: Scores) -> pd.DataFrame:
         If there is no score, an origin is not allowed, or a model has several origins.
     """
     return _stacked(scores, calibration.curve, use="draw calibration curves")
+
+
+def smooth_table(scores: Scores, *, resamples: int = 200) -> pd.DataFrame:
+    """
+    The rows of ``calibration_smooth.csv``: every model's smooth calibration curve.
+
+    Parameters
+    ----------
+    scores : Scores
+        One protocol, origin and horizon a model; origins as `compare` takes them.
+    resamples : int, default 200
+        Bootstrap samples behind each band.
+
+    Returns
+    -------
+    pandas.DataFrame
+        ``model``, ``risk``, ``observed``, ``low``, ``high``, as `calibration.smooth` gives them.
+        A model whose patients are of one class has no rows.
+
+    Raises
+    ------
+    InputError
+        If there is no score, an origin is not allowed, or a model has several origins.
+    """
+    curves = [pd.DataFrame(columns=["model", "risk", "observed", "low", "high"])]
+    for model in _one_set_a_model(scores, use="draw calibration curves"):
+        if not _one_class(model):
+            found = calibration.smooth(model["event"], model["risk"], resamples=resamples)
+            found.curve.insert(0, "model", model["model"].iloc[0])
+            curves.append(found.curve)
+    return pd.concat(curves[1:] or curves, ignore_index=True)
 
 
 def decision_table(scores: Scores) -> pd.DataFrame:
@@ -287,7 +381,7 @@ def _one_class(patients: pd.DataFrame) -> bool:
 def _row(
     patients: pd.DataFrame,
     metric: str,
-    numbers: tuple[float, float, float] = (np.nan, np.nan, np.nan),
+    numbers: tuple[float, float, float] = _MISSING,
     *,
     p_value: float = np.nan,
     note: str = "",
@@ -312,39 +406,81 @@ def _row(
     }
 
 
-def _figures(patients: pd.DataFrame, cuts: Mapping[str, float]) -> list[_Row]:
+def _figures(patients: pd.DataFrame, cuts: Mapping[str, float], resamples: int) -> list[_Row]:
     """One model's figures."""
     cut = cuts.get(patients["model"].iloc[0])
+    published = patients["protocol"].iloc[0] == "as_published"
     if _one_class(patients):
-        metrics = _FIGURES if cut is None else _FIGURES + _AT_CUT
+        metrics = _FIGURES + ("hosmer_lemeshow",) * published
+        metrics += () if cut is None else (*_AT_CUT, *("net_benefit",) * (0 < cut < 1))
         return [_row(patients, metric) for metric in metrics]
     area = discrimination.auc(patients["event"], patients["risk"])
     rows = [
         _row(patients, "auc", (area.auc, area.logit_low, area.logit_high)),
-        _brier(patients),
+        *_brier(patients),
         *_calibration(patients),
+        *_distances(patients, resamples),
     ]
+    rows += [_hosmer_lemeshow(patients)] if published else []
     return rows if cut is None else rows + _at_cut(patients, cut)
 
 
-def _brier(patients: pd.DataFrame) -> _Row:
-    """Brier score with the interval of a mean."""
+def _brier(patients: pd.DataFrame) -> list[_Row]:
+    """Brier score, plain and scaled."""
     error = (patients["risk"] - patients["event"]) ** 2
-    test = intervals.wald(error.mean(), error.std() / np.sqrt(len(error)), 0.95)
-    return _row(patients, "brier", (error.mean(), max(test.low, 0.0), test.high))
+    mean, low, high = _mean(error)
+    scaled, below, above = _over_prevalence(error, patients["event"])
+    return [
+        _row(patients, "brier", (mean, max(low, 0.0), high)),
+        _row(patients, "scaled_brier", (1 - scaled, 1 - above, 1 - below)),
+    ]
+
+
+def _mean(values: pd.Series) -> tuple[float, float, float]:
+    """A mean with Wald's interval."""
+    mean = float(values.mean())
+    test = intervals.wald(mean, float(values.std() / np.sqrt(len(values))), 0.95)
+    return (mean, test.low, test.high)
+
+
+def _over_prevalence(error: pd.Series, event: pd.Series) -> tuple[float, float, float]:
+    """Mean error over the Brier score of the prevalence, by the delta method for both means."""
+    prevalence = event.mean()
+    scale = prevalence * (1 - prevalence)
+    ratio = error.mean() / scale
+    pull = (1 - 2 * prevalence) * (event.astype(float) - prevalence)
+    middle, low, high = _mean((error - ratio * pull) / scale)
+    return float(middle), low, high
 
 
 def _calibration(patients: pd.DataFrame) -> list[_Row]:
-    """Calibration intercept and slope, or why they are missing."""
-    intercept, slope = "calibration_intercept", "calibration_slope"
+    """Calibration intercept, slope and O:E, or why they are missing."""
     if patients["risk"].isin([0, 1]).any():
-        note = "risk_exactly_0_or_1"
-        return [_row(patients, metric, note=note) for metric in (intercept, slope)]
+        return [_row(patients, metric, note="risk_exactly_0_or_1") for metric in _CALIBRATION]
     c = calibration.calibration(patients["event"], patients["risk"])
+    ratio = (c.observed_expected, c.observed_expected_low, c.observed_expected_high)
     return [
-        _row(patients, intercept, (c.intercept, c.intercept_low, c.intercept_high)),
-        _row(patients, slope, (c.slope, c.slope_low, c.slope_high), note=c.note),
+        _row(patients, _CALIBRATION[0], (c.intercept, c.intercept_low, c.intercept_high)),
+        _row(patients, _CALIBRATION[1], (c.slope, c.slope_low, c.slope_high), note=c.note),
+        _row(patients, _CALIBRATION[2], ratio),
     ]
+
+
+def _distances(patients: pd.DataFrame, resamples: int) -> list[_Row]:
+    """How far the smooth calibration curve lies from the risks."""
+    found = calibration.smooth(patients["event"], patients["risk"], resamples=resamples).distances
+    return [
+        _row(patients, row.metric, (row.estimate, row.low, row.high)) for row in found.itertuples()
+    ]
+
+
+def _hosmer_lemeshow(patients: pd.DataFrame) -> _Row:
+    """Hosmer and Lemeshow's statistic, or why it is missing."""
+    if patients["risk"].isin([0, 1]).any():
+        return _row(patients, "hosmer_lemeshow", note="risk_exactly_0_or_1")
+    test = calibration.hosmer_lemeshow(patients["event"], patients["risk"])
+    numbers = (test.chi_square, np.nan, np.nan)
+    return _row(patients, "hosmer_lemeshow", numbers, p_value=test.p_value)
 
 
 def _at_cut(patients: pd.DataFrame, cut: float) -> list[_Row]:
@@ -364,7 +500,15 @@ def _at_cut(patients: pd.DataFrame, cut: float) -> list[_Row]:
             note=note,
         )
         for metric in _AT_CUT
-    ]
+    ] + _net_benefit(patients, cut, note)
+
+
+def _net_benefit(patients: pd.DataFrame, cut: float, note: str) -> list[_Row]:
+    """Net benefit at the model's cut, where that has odds."""
+    if cut in (0, 1):
+        return []
+    gained = decision_curve.gains(patients["event"], patients["risk"], cut)
+    return [_row(patients, "net_benefit", _mean(gained), note=note)]
 
 
 def _auc_difference(pair: pd.DataFrame) -> _Row:
@@ -375,14 +519,55 @@ def _auc_difference(pair: pd.DataFrame) -> _Row:
     return _row(pair, "auc_difference", (d.difference, d.low, d.high), p_value=d.p_value)
 
 
-def _reclassification(pair: pd.DataFrame) -> list[_Row]:
-    """NRI and IDI of the model over the comparator."""
+def _brier_differences(pair: pd.DataFrame) -> list[_Row]:
+    """Brier score of the model less the comparator's, plain and scaled."""
+    plain, scaled = "brier_difference", "scaled_brier_difference"
     if _one_class(pair):
-        return [_row(pair, metric) for metric in ("nri", "idi")]
-    nri = reclassification.nri(pair["event"], pair["risk_old"], pair["risk"])
-    idi = reclassification.idi(pair["event"], pair["risk_old"], pair["risk"])
+        return [_row(pair, metric) for metric in (plain, scaled)]
+    new, old = ((pair[risk] - pair["event"]) ** 2 for risk in ("risk", "risk_old"))
+    ratio, low, high = _over_prevalence(new - old, pair["event"])
+    return [_row(pair, plain, _mean(new - old)), _row(pair, scaled, (-ratio, -high, -low))]
+
+
+def _net_benefit_difference(pair: pd.DataFrame, cuts: Mapping[str, float]) -> list[_Row]:
+    """Net benefit of the model less the comparator's, both at the model's cut."""
+    cut = cuts.get(pair["model"].iloc[0])
+    if cut in (None, 0, 1):
+        return []
+    if _one_class(pair):
+        return [_row(pair, "net_benefit_difference")]
+    new, old = (
+        decision_curve.gains(pair["event"], pair[risk], cut) for risk in ("risk", "risk_old")
+    )
+    return [_row(pair, "net_benefit_difference", _mean(new - old))]
+
+
+def _reclassification(pair: pd.DataFrame, cut: float | None) -> list[_Row]:
+    """NRI and IDI of the model over the comparator, and whether they mean anything."""
+    cut = None if cut in (0, 1) else cut  # all or none are called high: there is one category
+    given = (pair["event"], pair["risk_old"], pair["risk"], None if cut is None else [cut])
+    if _one_class(pair):
+        names = ("nri", "idi") if cut is None else ("nri_categorical", "nri", "idi")
+        parts = ("", "_events", "_non_events")
+        return [_row(pair, f"{name}{part}") for name in names for part in parts]
     tested = pair["protocol"].iloc[0] == "as_published"
+    note = "; ".join(filter(None, map(_miscalibrated, [pair] * 2, ("model", "comparator"))))
     return [
-        _row(pair, "nri", (nri.nri, nri.low, nri.high), p_value=nri.p_value if tested else np.nan),
-        _row(pair, "idi", (idi.idi, idi.low, idi.high), p_value=idi.p_value if tested else np.nan),
+        _row(
+            pair,
+            row.metric,
+            (row.estimate, row.low, row.high),
+            p_value=row.p_value if tested else np.nan,
+            note=note,
+        )
+        | {"se": row.se}
+        for row in reclassification.summary(*given).itertuples()
     ]
+
+
+def _miscalibrated(pair: pd.DataFrame, which: str) -> str:
+    """A note where the risks of the model, or of its comparator, are off."""
+    risk = pair[{"model": "risk", "comparator": "risk_old"}[which]]
+    if not risk.isin([0, 1]).any() and not calibration.calibration(pair["event"], risk).off:
+        return ""
+    return f"{which}_miscalibrated"
