@@ -272,6 +272,17 @@ def test_calibration_draws_its_band():
     assert list(high.y) == [0.3, 0.6, 0.9]
 
 
+def test_a_smooth_calibration_curve_is_the_line_and_the_groups_are_points():
+    smooth = CALIBRATION.assign(observed=[0.15, 0.5, 0.75], low=[0.1, 0.45, 0.6])
+    figure = figures.calibration(CALIBRATION, smooth)
+    line, points = (one for one in figure.data if one.mode in ("lines", "markers")
+                    and str(one.name).startswith("Model CSD"))  # fmt: skip
+    assert list(line.y) == [0.15, 0.5, 0.75]
+    assert list(points.y) == [0.2, 0.5, 0.7]
+    assert points.error_y.array == pytest.approx([0.1, 0.1, 0.2])
+    assert points.error_y.arrayminus == pytest.approx([0.1, 0.1, 0.2])
+
+
 def test_decision_curve_has_the_defaults_once_for_two_models():
     two = pd.concat([DECISION, DECISION.assign(model="cs")])
     names = [one.name for one in figures.decision_curve(two).data]

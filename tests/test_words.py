@@ -738,3 +738,42 @@ def test_a_rank_correlation_reads_in_words():
     assert "correlation -0.076 (p = 0.243) in 236 patients" in words.rank_correlation(found)
     assert "(p <0.001)" in words.rank_correlation(agreement.RankCorrelation(0.9, 1e-9, 50))
     assert "does not vary" in words.rank_correlation(agreement.RankCorrelation(np.nan, np.nan, 0))
+
+
+RECLASSIFIED = pd.DataFrame(
+    [
+        ("csd", "cs", "nri", 0.5, 0.2, 0.1, 0.9, np.nan, "comparator_miscalibrated"),
+        ("csd", "cs", "nri_events", 0.3, 0.15, 0.0, 0.6, np.nan, "comparator_miscalibrated"),
+        ("csd", "cs", "nri_non_events", 0.2, 0.1, 0.0, 0.4, np.nan, "comparator_miscalibrated"),
+    ],
+    columns=["model", "comparator", "metric", "estimate", "se", "low", "high", "p_value", "note"],
+).assign(protocol="leak_free", origin="external")
+
+
+def test_reclassification_stands_in_one_row_with_its_parts_and_its_warning():
+    shown = words.reclassification(RECLASSIFIED)
+    assert shown.to_dict("index") == {
+        ("NRI (continuous)", "Model CSD - Model CS"): {
+            "together (95 % interval)": "0.500 (0.100 to 0.900)",
+            "SE": "0.200",
+            "events": "0.300 (0.000 to 0.600)",
+            "non-events": "0.200 (0.000 to 0.400)",
+            "warning": "NRI and IDI mean nothing, the comparator is miscalibrated",
+        }
+    }
+
+
+def test_reclassification_names_the_models_that_make_it_meaningless():
+    said = words.reclassification_verdict(RECLASSIFIED)
+    assert "mean nothing where Model CS takes part" in said
+    calm = words.reclassification_verdict(RECLASSIFIED.assign(note=np.nan))
+    assert calm.startswith("No model of these pairs is shown to be miscalibrated")
+
+
+def test_p_values_of_reclassification_are_shown_where_there_are_any():
+    published = RECLASSIFIED.assign(p_value=[0.04, np.nan, np.nan])
+    assert words.reclassification(published)["p"].tolist() == ["0.040"]
+
+
+def test_one_model_has_nothing_to_reclassify():
+    assert "nothing is reclassified" in words.reclassification(RECLASSIFIED[:0])._repr_html_()

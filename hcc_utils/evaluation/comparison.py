@@ -117,24 +117,14 @@ def compare(
     NRI and IDI have a p-value under ``as_published`` alone.
     """
     cuts = _cuts(thresholds or {})
-    table = _allowed(scores, use="compare models").table
-    groups = [group for _, group in table.groupby(["protocol", "origin"], sort=False)]
-    pairs = [pair for group in groups for pair in _pairs(group)]
-    rows = [
-        row
-        for group in groups
-        for model in _models(group)
-        for row in _figures(model, cuts, resamples)
-    ]
-    rows += [_auc_difference(pair) for pair in pairs]
-    rows += [row for pair in pairs for row in _brier_differences(pair)]
-    rows += [row for pair in pairs for row in _net_benefit_difference(pair, cuts)]
-    rows += [
-        row
-        for pair in pairs
-        for row in _reclassification(pair, None)
-        if row["metric"] in ("nri", "idi")
-    ]
+    models = [m for group in _groups(scores, use="compare models") for m in _models(group)]
+    both = pairs(scores, use="compare models")
+    rows = [figure for model in models for figure in _figures(model, cuts, resamples)]
+    rows += [_auc_difference(pair) for pair in both]
+    rows += [figure for pair in both for figure in _brier_differences(pair)]
+    rows += [figure for pair in both for figure in _net_benefit_difference(pair, cuts)]
+    reclassified = [figure for pair in both for figure in _reclassification(pair, None)]
+    rows += [figure for figure in reclassified if figure["metric"] in ("nri", "idi")]
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
@@ -164,11 +154,10 @@ def reclassification_table(
         As `compare`.
     """
     cuts = _cuts(thresholds or {})
-    table = _allowed(scores, use="compare models").table
-    groups = [group for _, group in table.groupby(["protocol", "origin"], sort=False)]
-    pairs = [pair for group in groups for pair in _pairs(group)]
     rows = [
-        row for pair in pairs for row in _reclassification(pair, cuts.get(pair["model"].iloc[0]))
+        figure
+        for pair in pairs(scores, use="compare models")
+        for figure in _reclassification(pair, cuts.get(pair["model"].iloc[0]))
     ]
     return pd.DataFrame(rows, columns=list(_RECLASSIFICATION))
 
@@ -302,6 +291,80 @@ def threshold_table(scores: Scores) -> pd.DataFrame:
     return _stacked(scores, decision_curve.threshold_counts, use="count at thresholds")
 
 
+def pairs(scores: Scores, *, use: str) -> list[pd.DataFrame]:
+    """
+    Every pair of models within a protocol and origin, on the patients whom both scored.
+
+    Parameters
+    ----------
+    scores : Scores
+        As `compare` takes them.
+    use : str
+        What the pairs are for, for the message.
+
+    Returns
+    -------
+    list of pandas.DataFrame
+        For each pair the later model's rows of `scores`, with ``risk_old``, the earlier one's
+        risk, and ``comparator``, its name.
+
+    Raises
+    ------
+    InputError
+        If there is no score, an origin is not allowed, horizons are mixed, or two models
+        disagree on a patient's outcome.
+    """
+    return [pair for group in _groups(scores, use=use) for pair in _pairs(group)]
+
+
+def row(
+    patients: pd.DataFrame,
+    metric: str,
+    numbers: tuple[float, float, float] = _MISSING,
+    *,
+    p_value: float = np.nan,
+    note: str = "",
+) -> _Row:
+    """
+    One row of ``metrics.csv``, with the notes that its patients and origin bring.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        Rows of one model's scores, or of a pair (`pairs`).
+    metric : str
+        The figure's name.
+    numbers : tuple of float, optional
+        Estimate, lower and upper end.
+    p_value : float, optional
+        Left out below 10 events and for stacked scores.
+    note : str, optional
+        What else must be known.
+
+    Returns
+    -------
+    dict
+        By column.
+    """
+    first, events = patients.iloc[0], int(patients["event"].sum())
+    few = "too_few_events" if events < FEWEST_EVENTS else ""
+    size = "one_class" if _one_class(patients) else few
+    tested = not size and first["origin"] != "stacked"
+    return {
+        "model": first["model"],
+        "comparator": first.get("comparator", ""),
+        "protocol": first["protocol"],
+        "origin": first["origin"],
+        "subgroup": "all",
+        "metric": metric,
+        **dict(zip(("estimate", "low", "high"), numbers, strict=True)),
+        "p_value": p_value if tested else np.nan,
+        "n": len(patients),
+        "events": events,
+        "note": "; ".join(filter(None, (size, _ORIGIN_NOTE[first["origin"]], note))),
+    }
+
+
 def _cuts(thresholds: Mapping[str, float]) -> dict[str, float]:
     """The cuts, where each is a probability and belongs to a model."""
     for model in thresholds:
@@ -323,6 +386,12 @@ def _allowed(scores: Scores, *, use: str) -> Scores:
             "Give each horizon's rows by themselves."
         )
     return scores
+
+
+def _groups(scores: Scores, *, use: str) -> list[pd.DataFrame]:
+    """The rows of each protocol and origin, where they may be used."""
+    table = _allowed(scores, use=use).table
+    return [group for _, group in table.groupby(["protocol", "origin"], sort=False)]
 
 
 def _one_set_a_model(scores: Scores, *, use: str) -> list[pd.DataFrame]:
@@ -378,34 +447,6 @@ def _one_class(patients: pd.DataFrame) -> bool:
     return bool(patients["event"].nunique() < 2)
 
 
-def _row(
-    patients: pd.DataFrame,
-    metric: str,
-    numbers: tuple[float, float, float] = _MISSING,
-    *,
-    p_value: float = np.nan,
-    note: str = "",
-) -> _Row:
-    """One row of the table, with the notes that its patients and origin bring."""
-    first, events = patients.iloc[0], int(patients["event"].sum())
-    few = "too_few_events" if events < FEWEST_EVENTS else ""
-    size = "one_class" if _one_class(patients) else few
-    tested = not size and first["origin"] != "stacked"
-    return {
-        "model": first["model"],
-        "comparator": first.get("comparator", ""),
-        "protocol": first["protocol"],
-        "origin": first["origin"],
-        "subgroup": "all",
-        "metric": metric,
-        **dict(zip(("estimate", "low", "high"), numbers, strict=True)),
-        "p_value": p_value if tested else np.nan,
-        "n": len(patients),
-        "events": events,
-        "note": "; ".join(filter(None, (size, _ORIGIN_NOTE[first["origin"]], note))),
-    }
-
-
 def _figures(patients: pd.DataFrame, cuts: Mapping[str, float], resamples: int) -> list[_Row]:
     """One model's figures."""
     cut = cuts.get(patients["model"].iloc[0])
@@ -413,10 +454,10 @@ def _figures(patients: pd.DataFrame, cuts: Mapping[str, float], resamples: int) 
     if _one_class(patients):
         metrics = _FIGURES + ("hosmer_lemeshow",) * published
         metrics += () if cut is None else (*_AT_CUT, *("net_benefit",) * (0 < cut < 1))
-        return [_row(patients, metric) for metric in metrics]
+        return [row(patients, metric) for metric in metrics]
     area = discrimination.auc(patients["event"], patients["risk"])
     rows = [
-        _row(patients, "auc", (area.auc, area.logit_low, area.logit_high)),
+        row(patients, "auc", (area.auc, area.logit_low, area.logit_high)),
         *_brier(patients),
         *_calibration(patients),
         *_distances(patients, resamples),
@@ -431,8 +472,8 @@ def _brier(patients: pd.DataFrame) -> list[_Row]:
     mean, low, high = _mean(error)
     scaled, below, above = _over_prevalence(error, patients["event"])
     return [
-        _row(patients, "brier", (mean, max(low, 0.0), high)),
-        _row(patients, "scaled_brier", (1 - scaled, 1 - above, 1 - below)),
+        row(patients, "brier", (mean, max(low, 0.0), high)),
+        row(patients, "scaled_brier", (1 - scaled, 1 - above, 1 - below)),
     ]
 
 
@@ -456,31 +497,29 @@ def _over_prevalence(error: pd.Series, event: pd.Series) -> tuple[float, float, 
 def _calibration(patients: pd.DataFrame) -> list[_Row]:
     """Calibration intercept, slope and O:E, or why they are missing."""
     if patients["risk"].isin([0, 1]).any():
-        return [_row(patients, metric, note="risk_exactly_0_or_1") for metric in _CALIBRATION]
+        return [row(patients, metric, note="risk_exactly_0_or_1") for metric in _CALIBRATION]
     c = calibration.calibration(patients["event"], patients["risk"])
     ratio = (c.observed_expected, c.observed_expected_low, c.observed_expected_high)
     return [
-        _row(patients, _CALIBRATION[0], (c.intercept, c.intercept_low, c.intercept_high)),
-        _row(patients, _CALIBRATION[1], (c.slope, c.slope_low, c.slope_high), note=c.note),
-        _row(patients, _CALIBRATION[2], ratio),
+        row(patients, _CALIBRATION[0], (c.intercept, c.intercept_low, c.intercept_high)),
+        row(patients, _CALIBRATION[1], (c.slope, c.slope_low, c.slope_high), note=c.note),
+        row(patients, _CALIBRATION[2], ratio),
     ]
 
 
 def _distances(patients: pd.DataFrame, resamples: int) -> list[_Row]:
     """How far the smooth calibration curve lies from the risks."""
     found = calibration.smooth(patients["event"], patients["risk"], resamples=resamples).distances
-    return [
-        _row(patients, row.metric, (row.estimate, row.low, row.high)) for row in found.itertuples()
-    ]
+    return [row(patients, d.metric, (d.estimate, d.low, d.high)) for d in found.itertuples()]
 
 
 def _hosmer_lemeshow(patients: pd.DataFrame) -> _Row:
     """Hosmer and Lemeshow's statistic, or why it is missing."""
     if patients["risk"].isin([0, 1]).any():
-        return _row(patients, "hosmer_lemeshow", note="risk_exactly_0_or_1")
+        return row(patients, "hosmer_lemeshow", note="risk_exactly_0_or_1")
     test = calibration.hosmer_lemeshow(patients["event"], patients["risk"])
     numbers = (test.chi_square, np.nan, np.nan)
-    return _row(patients, "hosmer_lemeshow", numbers, p_value=test.p_value)
+    return row(patients, "hosmer_lemeshow", numbers, p_value=test.p_value)
 
 
 def _at_cut(patients: pd.DataFrame, cut: float) -> list[_Row]:
@@ -489,7 +528,7 @@ def _at_cut(patients: pd.DataFrame, cut: float) -> list[_Row]:
     chosen_elsewhere = patients["origin"].iloc[0] == "external"
     note = "" if chosen_elsewhere else "threshold_may_be_chosen_here"
     return [
-        _row(
+        row(
             patients,
             metric,
             (
@@ -508,25 +547,25 @@ def _net_benefit(patients: pd.DataFrame, cut: float, note: str) -> list[_Row]:
     if cut in (0, 1):
         return []
     gained = decision_curve.gains(patients["event"], patients["risk"], cut)
-    return [_row(patients, "net_benefit", _mean(gained), note=note)]
+    return [row(patients, "net_benefit", _mean(gained), note=note)]
 
 
 def _auc_difference(pair: pd.DataFrame) -> _Row:
     """AUC of the model less AUC of the comparator."""
     if _one_class(pair):
-        return _row(pair, "auc_difference")
+        return row(pair, "auc_difference")
     d = discrimination.delong_paired(pair["event"], pair["risk"], pair["risk_old"])
-    return _row(pair, "auc_difference", (d.difference, d.low, d.high), p_value=d.p_value)
+    return row(pair, "auc_difference", (d.difference, d.low, d.high), p_value=d.p_value)
 
 
 def _brier_differences(pair: pd.DataFrame) -> list[_Row]:
     """Brier score of the model less the comparator's, plain and scaled."""
     plain, scaled = "brier_difference", "scaled_brier_difference"
     if _one_class(pair):
-        return [_row(pair, metric) for metric in (plain, scaled)]
+        return [row(pair, metric) for metric in (plain, scaled)]
     new, old = ((pair[risk] - pair["event"]) ** 2 for risk in ("risk", "risk_old"))
     ratio, low, high = _over_prevalence(new - old, pair["event"])
-    return [_row(pair, plain, _mean(new - old)), _row(pair, scaled, (-ratio, -high, -low))]
+    return [row(pair, plain, _mean(new - old)), row(pair, scaled, (-ratio, -high, -low))]
 
 
 def _net_benefit_difference(pair: pd.DataFrame, cuts: Mapping[str, float]) -> list[_Row]:
@@ -535,11 +574,11 @@ def _net_benefit_difference(pair: pd.DataFrame, cuts: Mapping[str, float]) -> li
     if cut in (None, 0, 1):
         return []
     if _one_class(pair):
-        return [_row(pair, "net_benefit_difference")]
+        return [row(pair, "net_benefit_difference")]
     new, old = (
         decision_curve.gains(pair["event"], pair[risk], cut) for risk in ("risk", "risk_old")
     )
-    return [_row(pair, "net_benefit_difference", _mean(new - old))]
+    return [row(pair, "net_benefit_difference", _mean(new - old))]
 
 
 def _reclassification(pair: pd.DataFrame, cut: float | None) -> list[_Row]:
@@ -549,19 +588,19 @@ def _reclassification(pair: pd.DataFrame, cut: float | None) -> list[_Row]:
     if _one_class(pair):
         names = ("nri", "idi") if cut is None else ("nri_categorical", "nri", "idi")
         parts = ("", "_events", "_non_events")
-        return [_row(pair, f"{name}{part}") for name in names for part in parts]
+        return [row(pair, f"{name}{part}") for name in names for part in parts]
     tested = pair["protocol"].iloc[0] == "as_published"
     note = "; ".join(filter(None, map(_miscalibrated, [pair] * 2, ("model", "comparator"))))
     return [
-        _row(
+        row(
             pair,
-            row.metric,
-            (row.estimate, row.low, row.high),
-            p_value=row.p_value if tested else np.nan,
+            found.metric,
+            (found.estimate, found.low, found.high),
+            p_value=found.p_value if tested else np.nan,
             note=note,
         )
-        | {"se": row.se}
-        for row in reclassification.summary(*given).itertuples()
+        | {"se": found.se}
+        for found in reclassification.summary(*given).itertuples()
     ]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from hcc_utils import checks
 from hcc_utils.evaluation.separation import separates
 
 _STEPS = 100
+_ROUNDING = 1e-9  # a remainder smaller than this is none
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,63 @@ def firth(design: checks.Floats, event: checks.Bools) -> Fit:
     beta = beta / scale
     log_odds = design @ beta
     return Fit(beta, _standard_errors(design, log_odds), _deviance(log_odds, event), len(beta))
+
+
+def added(
+    base: checks.Floats,
+    column: checks.Floats,
+    event: checks.Bools,
+    group: npt.NDArray[np.generic],
+    *,
+    permutations: int,
+    seed: int,
+) -> tuple[float, checks.Floats]:
+    """
+    What a column adds to a model: the signed root of its chi-square, and what chance adds.
+
+    Parameters
+    ----------
+    base : numpy.ndarray of float, shape (n_patients, n_columns)
+        The model without it; its first column is 1.
+    column : numpy.ndarray of float, shape (n_patients,)
+        What is added.
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened.
+    group : numpy.ndarray, shape (n_patients,)
+        Permutations stay within a group.
+    permutations : int
+        How often what the base leaves unexplained in the column is dealt out anew.
+    seed : int
+        Deals.
+
+    Returns
+    -------
+    found : float
+        The root of the likelihood-ratio chi-square, with the sign of the column's coefficient.
+    chance : numpy.ndarray of float, shape (permutations,)
+        The same of each permutation.
+
+    References
+    ----------
+    .. [1] Freedman and Lane (1983), Journal of Business and Economic Statistics 1:292-298.
+    """
+    beyond = column - base @ np.linalg.lstsq(base, column, rcond=None)[0]
+    beyond = np.where(np.abs(beyond) < _ROUNDING, 0, beyond)
+    without = maximum_likelihood(base, event).deviance
+
+    def gain(remainder: checks.Floats) -> float:
+        fit = maximum_likelihood(np.column_stack([base, remainder]), event)
+        chi_square = max(without - fit.deviance, 0)
+        return float(np.sign(fit.coefficients[-1]) * np.sqrt(chi_square))
+
+    rng = np.random.default_rng(seed)
+    chance = np.empty(permutations)
+    for draw in range(permutations):
+        shuffled = beyond.copy()
+        for one in np.unique(group):
+            shuffled[group == one] = rng.permutation(beyond[group == one])
+        chance[draw] = gain(shuffled)
+    return gain(beyond), chance
 
 
 def separated(design: checks.Floats, event: checks.Bools) -> bool:

@@ -453,21 +453,7 @@ def _added(
     length = stats.zscore(np.log(diameter)) if np.ptp(diameter) > 0 else np.zeros(len(diameter))
     by_size = np.column_stack([np.ones(len(event)), length, length**2])
     logit = special.logit(np.clip(score, 1e-6, 1 - 1e-6))
-    beyond = logit - by_size @ np.linalg.lstsq(by_size, logit, rcond=None)[0]
-    beyond = np.where(np.abs(beyond) < _TIE, 0, beyond)
-    without = logistic.maximum_likelihood(by_size, event).deviance
-
-    def gain(column: checks.Floats) -> float:
-        fit = logistic.maximum_likelihood(np.column_stack([by_size, column]), event)
-        chi_square = max(without - fit.deviance, 0)
-        return float(np.sign(fit.coefficients[-1]) * np.sqrt(chi_square))
-
-    rng = np.random.default_rng(seed)
-    chance = np.empty(_PERMUTATIONS)
-    for draw in range(_PERMUTATIONS):
-        shuffled = beyond.copy()
-        for one in np.unique(network):
-            shuffled[network == one] = rng.permutation(beyond[network == one])
-        chance[draw] = gain(shuffled)
-    found = gain(beyond)
+    found, chance = logistic.added(
+        by_size, logit, event, network, permutations=_PERMUTATIONS, seed=seed
+    )
     return found, np.nan, np.nan, _p_value(found, chance)

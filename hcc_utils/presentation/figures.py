@@ -255,14 +255,18 @@ def forest(table: pd.DataFrame) -> go.Figure:
     return _finish(figure, f"{words}. {'; '.join(said)}.", height=130 + 34 * len(table))
 
 
-def calibration(calibration_table: pd.DataFrame) -> go.Figure:
+def calibration(
+    calibration_table: pd.DataFrame, smooth_table: pd.DataFrame | None = None
+) -> go.Figure:
     """
     Calibration curves: the observed against the predicted risk.
 
     Parameters
     ----------
     calibration_table : pandas.DataFrame
-        ``model``, ``risk``, ``observed``, ``low``, ``high``.
+        ``model``, ``risk``, ``observed``, ``low``, ``high``: groups of patients.
+    smooth_table : pandas.DataFrame, optional
+        The same columns: a smooth curve, drawn as the line, the groups then as points.
 
     Returns
     -------
@@ -272,10 +276,12 @@ def calibration(calibration_table: pd.DataFrame) -> go.Figure:
     needed = ["model", "risk", "observed", "low", "high"]
     if _empty(calibration_table, needed, "calibration_table"):
         return _nothing("Calibration curves")
+    lines = calibration_table if smooth_table is None else checks.columns(smooth_table, needed)
     figure, said = go.Figure(), []
     figure.add_scatter(**_reference([0, 1], [0, 1], "Predicted = observed"))
     for model, rows in calibration_table.groupby("model", sort=False):
-        curve = rows.sort_values("risk")
+        groups = rows.sort_values("risk")
+        curve = lines[lines["model"] == model].sort_values("risk")
         _band(figure, model, _colour(model), curve, "risk", "linear")
         figure.add_scatter(
             x=curve["risk"],
@@ -285,7 +291,9 @@ def calibration(calibration_table: pd.DataFrame) -> go.Figure:
             legendgroup=str(model),
             line=_line(model),
         )
-        low, high = curve.iloc[0], curve.iloc[-1]
+        if smooth_table is not None:
+            _groups(figure, model, groups)
+        low, high = groups.iloc[0], groups.iloc[-1]
         said.append(
             f"{label(model)}: where {low.risk:.0%} was predicted {low.observed:.0%} was observed, "
             f"and where {high.risk:.0%} was predicted {high.observed:.0%}"
@@ -1039,6 +1047,26 @@ def _reference(x: object, y: object, name: str, dash: str = "dot") -> dict[str, 
         "line": {"color": GREY, "dash": dash, "width": 1.5},
         "hoverinfo": "skip",
     }
+
+
+def _groups(figure: go.Figure, model: Hashable, groups: pd.DataFrame) -> None:
+    """Add what was observed in groups of risk, as points with their intervals."""
+    figure.add_scatter(
+        x=groups["risk"],
+        y=groups["observed"],
+        error_y={
+            "array": groups["high"] - groups["observed"],
+            "arrayminus": groups["observed"] - groups["low"],
+            "symmetric": False,
+            "thickness": 1,
+            "width": 3,
+        },
+        name=f"{label(model)}, groups of patients",
+        mode="markers",
+        marker={"color": _colour(model), "size": 6},
+        legendgroup=str(model),
+        showlegend=False,
+    )
 
 
 def _band(

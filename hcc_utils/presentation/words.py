@@ -17,13 +17,25 @@ from hcc_utils.study.vocabulary import MODELS, VARIABLES, label
 METRICS: dict[str, str] = {
     "auc": "AUC",
     "brier": "Brier score",
+    "scaled_brier": "Scaled Brier score",
     "calibration_intercept": "Calibration intercept",
     "calibration_slope": "Calibration slope",
+    "observed_expected": "Observed / expected events",
+    "ici": "Distance of the curve: mean (ICI)",
+    "e50": "Distance of the curve: median (E50)",
+    "e90": "Distance of the curve: 90th percentile (E90)",
+    "hosmer_lemeshow": "Hosmer-Lemeshow chi-square",
     "sensitivity": "Sensitivity",
     "specificity": "Specificity",
     "ppv": "Positive predictive value",
     "npv": "Negative predictive value",
+    "net_benefit": "Net benefit at the threshold",
     "auc_difference": "Difference in AUC",
+    "brier_difference": "Difference in Brier score",
+    "scaled_brier_difference": "Difference in scaled Brier score",
+    "net_benefit_difference": "Difference in net benefit",
+    "likelihood_ratio": "Chi-square of what is added",
+    "nri_categorical": "NRI (at the threshold)",
     "nri": "NRI (continuous)",
     "idi": "IDI",
 }
@@ -36,6 +48,8 @@ NOTES: dict[str, str] = {
     "apparent_no_headline": "fitted on these very patients: no headline",
     "tuned_no_headline": "chosen on these very patients: no headline",
     "interval_ignores_refitting": "the interval leaves out the spread between folds: too narrow",
+    "model_miscalibrated": "NRI and IDI mean nothing, the model is miscalibrated",
+    "comparator_miscalibrated": "NRI and IDI mean nothing, the comparator is miscalibrated",
     "threshold_may_be_chosen_here": "the threshold was chosen on these patients",
     "not_pooled": "without a standard error: not in the mean",
     "one_centre_only": "one centre only: nothing is pooled",
@@ -1549,6 +1563,74 @@ def differences(table: pd.DataFrame) -> pd.DataFrame:
     shown = _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
     shown.attrs["nothing"] = "There is one model: nothing to compare it with."
     return shown
+
+
+def reclassification(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    NRI and IDI in a reader's words, with a warning beside those that mean nothing.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``reclassification.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a figure and pair of models; ``p`` only where there is one.
+    """
+    parts = table.set_index(["model", "comparator", "protocol", "origin", "metric"])
+    whole = table[table["metric"].isin(METRICS)]
+    text: dict[str, list[str]] = {"figure": [], "models": [], "together (95 % interval)": []}
+    text |= {"SE": [], "events": [], "non-events": [], "p": [], "warning": []}
+    for row in whole.itertuples():
+        key = (row.model, row.comparator, row.protocol, row.origin)
+        said = [parts.loc[(*key, f"{row.metric}_{part}")] for part in ("events", "non_events")]
+        known = [note(word) for word in str(row.note).split("; ") if "miscalibrated" in word]
+        cells = (
+            _figure(row),
+            f"{label(row.model)} - {label(row.comparator)}",
+            _estimate(row),
+            "" if pd.isna(row.se) else f"{row.se:.3f}",
+            *(interval(part["estimate"], part["low"], part["high"]) for part in said),
+            p_value(row.p_value),
+            "; ".join(known),
+        )
+        for name, cell in zip(text, cells, strict=True):
+            text[name].append(cell)
+    if not any(text["p"]):
+        del text["p"]
+    shown = _Whole(pd.DataFrame(text).set_index(["figure", "models"]))
+    shown.attrs["nothing"] = "There is one model: nothing is reclassified."
+    return shown
+
+
+def reclassification_verdict(table: pd.DataFrame) -> str:
+    """
+    Which pairs' NRI and IDI may not be read, in a sentence each.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``reclassification.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    off: dict[str, None] = {}
+    for row in table.itertuples():
+        for which in ("model", "comparator"):
+            if f"{which}_miscalibrated" in str(row.note):
+                off[label(getattr(row, which))] = None
+    if not off:
+        return "No model of these pairs is shown to be miscalibrated on these patients."
+    return (
+        f"**NRI and IDI mean nothing where {' or '.join(off)} takes part**: the interval of its "
+        f"calibration intercept excludes 0, or that of its slope excludes 1. Risks that are too "
+        f"high, too low or too extreme move patients up and down without knowing more of them."
+    )
 
 
 def gap(table: pd.DataFrame) -> pd.DataFrame:
