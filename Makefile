@@ -50,6 +50,7 @@ bench: setup $(DEMO)/demo.json
 	$(BIN)/python benchmarks/imaging.py --demo $(DEMO)
 	$(BIN)/python benchmarks/outline.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/comparison.py
 	$(BIN)/python benchmarks/training_memory.py
 	$(BIN)/python benchmarks/report.py
 

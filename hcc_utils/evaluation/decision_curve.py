@@ -43,9 +43,7 @@ def net_benefit(
     ----------
     .. [1] Vickers and Elkin (2006), Medical Decision Making 26:565-574.
     """
-    counts = threshold_counts(event, risk, thresholds)
-    cut = counts["threshold"].to_numpy()
-    tp, fp, fn, tn = (counts[name].to_numpy() for name in _COUNTS)
+    cut, (tp, fp, fn, tn) = _counted(event, risk, thresholds)
     odds, n = cut / (1 - cut), tp + fp + fn + tn
     gained = {
         "model": (tp - odds * fp) / n,
@@ -55,9 +53,10 @@ def net_benefit(
     return pd.DataFrame(
         {
             "threshold": np.tile(cut, len(gained)),
-            "strategy": np.repeat(list(gained), len(cut)),
+            "strategy": np.repeat(np.array(list(gained), dtype=object), len(cut)),
             "net_benefit": np.concatenate(list(gained.values())),
-        }
+        },
+        copy=False,  # columns that nobody else holds: most of the time would go into copies
     )
 
 
@@ -116,19 +115,19 @@ def threshold_counts(
         If lengths differ, a risk is no probability, there is no patient, or a threshold is not
         strictly between 0 and 1.
     """
+    cut, counts = _counted(event, risk, thresholds)
+    return pd.DataFrame({"threshold": cut, **dict(zip(_COUNTS, counts, strict=True))})
+
+
+def _counted(
+    event: npt.ArrayLike, risk: npt.ArrayLike, thresholds: npt.ArrayLike | None
+) -> tuple[checks.Floats, tuple[npt.NDArray[np.int64], ...]]:
+    """The thresholds, and the four counts at each in the order of `_COUNTS`: one sort suffices."""
     events, risks = _cleaned(event, risk)
     cut = _cuts(thresholds)
-    false_negative = np.searchsorted(np.sort(risks[events]), cut)
-    true_negative = np.searchsorted(np.sort(risks[~events]), cut)
-    return pd.DataFrame(
-        {
-            "threshold": cut,
-            "true_positive": events.sum() - false_negative,
-            "false_positive": (~events).sum() - true_negative,
-            "false_negative": false_negative,
-            "true_negative": true_negative,
-        }
-    )
+    fn = np.searchsorted(np.sort(risks[events]), cut)
+    tn = np.searchsorted(np.sort(risks[~events]), cut)
+    return cut, (events.sum() - fn, (~events).sum() - tn, fn, tn)
 
 
 def _cleaned(event: npt.ArrayLike, risk: npt.ArrayLike) -> tuple[checks.Bools, checks.Floats]:
