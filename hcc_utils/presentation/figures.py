@@ -1061,7 +1061,7 @@ def _groups(figure: go.Figure, model: Hashable, groups: pd.DataFrame) -> None:
             "thickness": 1,
             "width": 3,
         },
-        name=f"{label(model)}, groups of patients",
+        name=f"{label(str(model))}, groups of patients",
         mode="markers",
         marker={"color": _colour(model), "size": 6},
         legendgroup=str(model),
