@@ -121,6 +121,11 @@ def test_differences_stand_apart_with_their_p_value(metrics):
     assert shown["p"].tolist() == ["0.040"]
 
 
+def test_a_chi_square_has_no_interval_to_miss(metrics):
+    shown = words.differences(metrics.assign(metric="likelihood_ratio", estimate=41.943))
+    assert shown["estimate (95 % interval)"].tolist() == ["41.94"]
+
+
 def test_each_note_is_said_once(metrics):
     assert words.notes(pd.concat([metrics, metrics])) == (
         "- Model CSD: fewer than 10 events: no test, no headline."

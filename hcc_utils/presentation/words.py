@@ -39,6 +39,8 @@ METRICS: dict[str, str] = {
     "nri": "NRI (continuous)",
     "idi": "IDI",
 }
+_CHI_SQUARES = ("likelihood_ratio", "hosmer_lemeshow")
+"""Figures that are held against chance and have no interval."""
 _CHOICE = {"apparent": "fitted on them", "tuned": "chosen on them"}
 """What a model has to do with the patients whom it scores, by the origin of its scores."""
 NOTES: dict[str, str] = {
@@ -1919,6 +1921,8 @@ def _model(row: Any) -> str:
 
 
 def _estimate(row: Any) -> str:
+    if getattr(row, "metric", "") in _CHI_SQUARES and not pd.isna(row.estimate):
+        return f"{row.estimate:.2f}"
     return interval(row.estimate, row.low, row.high)
 
 
