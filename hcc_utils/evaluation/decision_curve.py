@@ -125,9 +125,11 @@ def _counted(
     """The thresholds, and the four counts at each in the order of `_COUNTS`: one sort suffices."""
     events, risks = _cleaned(event, risk)
     cut = _cuts(thresholds)
-    fn = np.searchsorted(np.sort(risks[events]), cut)
-    tn = np.searchsorted(np.sort(risks[~events]), cut)
-    return cut, (events.sum() - fn, (~events).sum() - tn, fn, tn)
+    # patients without the event below 0, those with it above: one sort puts both in order
+    rising, without = np.sort(np.where(events, risks, -risks)), int((~events).sum())
+    fn = np.searchsorted(rising[without:], cut)
+    tn = np.searchsorted(-rising[:without][::-1], cut)
+    return cut, (len(events) - without - fn, without - tn, fn, tn)
 
 
 def _cleaned(event: npt.ArrayLike, risk: npt.ArrayLike) -> tuple[checks.Bools, checks.Floats]:
