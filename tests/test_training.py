@@ -262,7 +262,8 @@ def test_too_little_memory_means_smaller_batches(tmp_path: Path) -> None:
     8192 slices of 128 x 128 in two and in four bytes are .8 GB, their grid 1.1 more: 1.9 are few.
 
     They are enough for 4096, so that torch says it and never oneDNN, which may crash in place of
-    it: with 600 MB it did so in 3 of 30 runs. In a process of its own, for what once lacked memory may fail for ever after.
+    it: with 600 MB it did so in 3 of 30 runs. In a process of its own, for what once lacked memory
+    may fail for ever after.
     """
     seen = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", SHORT_OF_MEMORY, str(tmp_path)]
