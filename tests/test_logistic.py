@@ -48,6 +48,36 @@ def test_firth_matches_r_where_a_factor_separates():
 
 
 @pytest.mark.parametrize(
+    ("theirs", "tolerance"),
+    [
+        pytest.param("near", 1e-6, id="profile at near points"),
+        pytest.param("confint", 1e-3, id="confint as it comes: it interpolates"),
+    ],
+)
+def test_profile_intervals_match_r(theirs, tolerance):
+    oracle = json.loads((ORACLES / "clinical.json").read_text())["profile"]
+    patients = pd.read_csv(ORACLES / "clinical_patients.csv").query("set == 'small'")
+    event = patients["aggressive_pd"].to_numpy(dtype=bool)
+    levels = [patients["capsule"] == level for level in ("non_intact", "intact")]
+    others = [patients[name] for name in ("cirrhosis", "nodule_in_nodule")]
+    columns = [np.ones(len(event)), patients["diameter_mm"], *levels, *others]
+    design = np.column_stack(columns).astype(float)
+    fitted = logistic.maximum_likelihood(design, event)
+    np.testing.assert_allclose(fitted.coefficients, oracle["coefficients"], rtol=1e-8)
+    found = logistic.profile(design, event, fitted)
+    np.testing.assert_allclose(found, oracle[theirs], rtol=tolerance, atol=1e-8)
+
+
+def test_an_offset_takes_a_coefficient_s_place():
+    """Held at its estimate it changes neither the intercept nor the deviance."""
+    design, event = two_by_two(6, 4, 2, 8)
+    free = logistic.maximum_likelihood(design, event)
+    held = logistic.maximum_likelihood(design[:, :1], event, free.coefficients[1] * design[:, 1])
+    assert held.coefficients[0] == pytest.approx(free.coefficients[0])
+    assert held.deviance == pytest.approx(free.deviance)
+
+
+@pytest.mark.parametrize(
     ("score", "expected"),
     [
         pytest.param([1, 2, 3, 4], True, id="wholly"),

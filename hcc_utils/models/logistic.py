@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hcc_utils import checks
+from hcc_utils.evaluation import intervals
 from hcc_utils.evaluation.separation import separates
 
 _STEPS = 100
@@ -19,9 +20,20 @@ class Fit:
     """A fitted logistic model: one coefficient and standard error a column of its design."""
 
     coefficients: checks.Floats
-    standard_errors: checks.Floats
+    information: checks.Floats
     deviance: float
     rank: int
+
+    @property
+    def standard_errors(self) -> checks.Floats:
+        """From the inverse information, which a selection by AIC never needs."""
+        scale = np.sqrt(np.diag(self.information))
+        scale = np.where(scale > 0, scale, 1)
+        variance = np.diag(
+            np.linalg.pinv(self.information / np.outer(scale, scale), hermitian=True)
+        )
+        errors: checks.Floats = np.sqrt(np.maximum(variance, 0)) / scale
+        return errors
 
     @property
     def aic(self) -> float:
@@ -29,7 +41,9 @@ class Fit:
         return self.deviance + 2 * self.rank
 
 
-def maximum_likelihood(design: checks.Floats, event: checks.Bools) -> Fit:
+def maximum_likelihood(
+    design: checks.Floats, event: checks.Bools, offset: checks.Floats | float = 0.0
+) -> Fit:
     """
     The logistic model of largest likelihood.
 
@@ -39,6 +53,8 @@ def maximum_likelihood(design: checks.Floats, event: checks.Bools) -> Fit:
         Its first column is 1.
     event : numpy.ndarray of bool, shape (n_patients,)
         True where the event happened.
+    offset : numpy.ndarray of float, shape (n_patients,), or float, default 0
+        Added to each patient's log odds, with no coefficient of its own.
 
     Returns
     -------
@@ -52,13 +68,68 @@ def maximum_likelihood(design: checks.Floats, event: checks.Bools) -> Fit:
         risk = _risk(log_odds)
         weight = risk * (1 - risk)
         root = np.sqrt(weight)
-        target = log_odds + (event - risk) / weight
+        target = log_odds - offset + (event - risk) / weight
         beta, _, rank, _ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
-        log_odds = design @ beta
+        log_odds = design @ beta + offset
         before, deviance = deviance, _deviance(log_odds, event)
         if abs(deviance - before) < 1e-12 * (deviance + 0.1):
             break
-    return Fit(beta, _standard_errors(design, log_odds), deviance, int(rank))
+    return Fit(beta, _information(design, log_odds), deviance, int(rank))
+
+
+def profile(
+    design: checks.Floats, event: checks.Bools, fitted: Fit, level: float = 0.95
+) -> checks.Floats:
+    """
+    Each coefficient's interval by profile likelihood.
+
+    Parameters
+    ----------
+    design : numpy.ndarray of float, shape (n_patients, n_columns)
+        Its first column is 1; no column repeats others and none separates the event.
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened.
+    fitted : Fit
+        Their model of maximum likelihood.
+    level : float, default 0.95
+        Coverage of the intervals.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_columns, 2)
+        Where the deviance, smallest over all other coefficients, has risen by the quantile of
+        chi-square. R's ``confint`` interpolates between a few points of the same curve.
+
+    References
+    ----------
+    .. [1] Venables and Ripley (2002), Modern Applied Statistics with S, section 8.4.
+    """
+    reach = intervals.quantile(level)
+    ends = [
+        [_profile_end(design, event, fitted, column, side * reach) for side in (-1, 1)]
+        for column in range(design.shape[1])
+    ]
+    return np.array(ends)
+
+
+def _profile_end(
+    design: checks.Floats, event: checks.Bools, fitted: Fit, column: int, reach: float
+) -> float:
+    """Where the signed root of the deviance's rise is `reach`, on that side of the estimate."""
+    from scipy.optimize import brentq
+
+    others, held = np.delete(design, column, axis=1), design[:, column]
+    middle = fitted.coefficients[column]
+    step = reach * fitted.standard_errors[column]
+
+    def beyond(steps: float) -> float:
+        fit = maximum_likelihood(others, event, (middle + steps * step) * held)
+        return fit.deviance - fitted.deviance - reach**2
+
+    furthest = 1.0
+    while beyond(furthest) < 0:  # a skew likelihood rises more slowly on one side
+        furthest *= 2
+    return float(middle + step * brentq(beyond, 0, furthest, xtol=1e-10, rtol=1e-12))
 
 
 def firth(design: checks.Floats, event: checks.Bools) -> Fit:
@@ -95,7 +166,7 @@ def firth(design: checks.Floats, event: checks.Bools) -> Fit:
             break
     beta = beta / scale
     log_odds = design @ beta
-    return Fit(beta, _standard_errors(design, log_odds), _deviance(log_odds, event), len(beta))
+    return Fit(beta, _information(design, log_odds), _deviance(log_odds, event), len(beta))
 
 
 def added(
@@ -155,7 +226,7 @@ def added(
     return gain(beyond), chance
 
 
-def separated(design: checks.Floats, event: checks.Bools) -> bool:
+def separated(design: checks.Floats, event: checks.Bools, fitted: Fit | None = None) -> bool:
     """
     Whether the design tells events from non-events perfectly, wholly or in part.
 
@@ -165,6 +236,8 @@ def separated(design: checks.Floats, event: checks.Bools) -> bool:
         Its first column is 1.
     event : numpy.ndarray of bool, shape (n_patients,)
         True where the event happened.
+    fitted : Fit, optional
+        Their model by `maximum_likelihood`, where it is at hand.
 
     Returns
     -------
@@ -172,7 +245,8 @@ def separated(design: checks.Floats, event: checks.Bools) -> bool:
         True where maximum likelihood has no finite estimate.
     """
     # without an end the log odds run beyond 20 before the deviance stands still
-    if np.abs(design @ maximum_likelihood(design, event).coefficients).max() < 12:
+    fitted = fitted or maximum_likelihood(design, event)
+    if np.abs(design @ fitted.coefficients).max() < 12:
         return False
     return separates(design * np.where(event, 1.0, -1.0)[:, None])
 
@@ -209,12 +283,8 @@ def _deviance(log_odds: checks.Floats, event: checks.Bools) -> float:
     return float(2 * np.logaddexp(0, np.where(event, -log_odds, log_odds)).sum())
 
 
-def _standard_errors(design: checks.Floats, log_odds: checks.Floats) -> checks.Floats:
-    """From the inverse information."""
-    scale = np.abs(design).max(axis=0)
-    scaled = design / np.where(scale > 0, scale, 1)
+def _information(design: checks.Floats, log_odds: checks.Floats) -> checks.Floats:
+    """What the patients tell of the coefficients: the inverse of their covariance."""
     risk = _risk(log_odds)
-    information = (scaled * (risk * (1 - risk))[:, None]).T @ scaled
-    variance = np.diag(np.linalg.pinv(information, hermitian=True))
-    errors: checks.Floats = np.sqrt(np.maximum(variance, 0)) / np.where(scale > 0, scale, 1)
-    return errors
+    information: checks.Floats = (design * (risk * (1 - risk))[:, None]).T @ design
+    return information

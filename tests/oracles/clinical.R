@@ -1,6 +1,8 @@
-# Writes clinical_patients.csv (drawn here) and clinical.json: stepAIC, likelihood-ratio tests,
-# standard errors and Firth's estimates. Rscript clinical.R, in this folder.
-suppressMessages({library(MASS); library(brglm2); library(jsonlite)})
+# Writes clinical_patients.csv, clinical_returns.csv and clinical_ties.csv (drawn here) and
+# clinical.json: stepAIC, likelihood-ratio tests, standard errors, profile intervals, Firth's
+# estimates, and Model CS with its screening and selection repeated in resamples.
+# Rscript clinical.R, in this folder.
+suppressMessages({library(MASS); library(brglm2); library(pROC); library(jsonlite)})
 set.seed(11)
 draw <- function(set, n) {
   d <- data.frame(
@@ -36,14 +38,25 @@ for (seed in 1:3000) {
 }
 write.csv(returns, "clinical_returns.csv", row.names = FALSE)
 
+# Numbers in few steps, and a copy of each: every step has equals to choose among.
+set.seed(17)
+ties <- data.frame(x1 = rep(0:3, 20), x2 = rep(0:1, each = 40), x3 = sample(0:2, 80, TRUE))
+ties$aggressive_pd <- rbinom(80, 1, plogis(-1 + .6 * ties$x1 + .4 * ties$x2))
+ties$x4 <- 3 - ties$x1
+ties$x5 <- 1 - ties$x2
+write.csv(ties, "clinical_ties.csv", row.names = FALSE)
+
 drawn$capsule <- factor(drawn$capsule, c("absent", "non_intact", "intact"))
 drawn$lobe <- factor(drawn$lobe, c("left", "right", "cross"))
 candidates <- c("age_years", "diameter_mm", "capsule", "lobe", "cirrhosis", "mosaic",
                 "nodule_in_nodule", "neutrophil_to_lymphocyte")
 # epsilon also sets glm's tolerance for repeated columns (a thousandth of it)
 control <- glm.control(epsilon = 1e-10, maxit = 100)
+interacting <- c("diameter_mm", "cirrhosis", "nodule_in_nodule", "mosaic", "lobe", "capsule",
+                 "diameter_mm:nodule_in_nodule", "cirrhosis:lobe", "lobe:capsule",
+                 "diameter_mm:cirrhosis")
 selection <- function(set, direction, names = candidates) {
-  d <- if (set == "returns") returns else na.omit(drawn[drawn$set == set, ])
+  d <- switch(set, returns = returns, ties = ties, na.omit(drawn[drawn$set == set, ]))
   full <- reformulate(names, "aggressive_pd")
   start <- if (direction == "forward") aggressive_pd ~ 1 else full
   scope <- list(lower = ~1, upper = full)
@@ -59,6 +72,14 @@ for (set in c("paper", "small", "holes")) for (direction in c("both", "backward"
   runs[[length(runs) + 1]] <- selection(set, direction)
 runs[[length(runs) + 1]] <- selection("paper", "both", c(candidates, "repeated_mm"))
 runs[[length(runs) + 1]] <- selection("returns", "both", correlated)
+for (direction in c("both", "backward", "forward")) {
+  runs[[length(runs) + 1]] <- selection("ties", direction, paste0("x", 1:5))
+  for (set in c("paper", "small")) runs[[length(runs) + 1]] <- selection(set, direction, interacting)
+}
+# R's confint interpolates between points half a standard error or so apart; here they are near
+profiled <- glm(aggressive_pd ~ diameter_mm + capsule + cirrhosis + nodule_in_nodule, binomial,
+                drawn[drawn$set == "small", ], control = control)
+near <- confint(profile(profiled, del = qchisq(.99, 1)^.5 / 400, maxsteps = 2000))
 screened <- lapply(candidates, function(name) {
   d <- drawn[drawn$set == "holes" & !is.na(drawn[[name]]), ]
   test <- anova(glm(reformulate(name, "aggressive_pd"), binomial, d, control = control), test = "LRT")
@@ -69,9 +90,38 @@ apart <- drawn[drawn$set == "small", ]
 apart$mosaic <- apart$aggressive_pd * apart$mosaic
 firth <- glm(aggressive_pd ~ diameter_mm + mosaic, binomial, apart, method = brglmFit,
              type = "AS_mean", epsilon = 1e-12, maxit = 1000)
+# Model CS in resamples: each candidate alone (likelihood ratio, p < 0.1), stepAIC of those, and
+# the model's figures in the resample and in the patients.
+paper <- drawn[drawn$set == "paper", ]
+developed <- function(d) {
+  alone <- sapply(candidates, function(name) {
+    one <- glm(reformulate(name, "aggressive_pd"), binomial, d, control = control)
+    pchisq(one$null.deviance - one$deviance, one$df.null - one$df.residual, lower.tail = FALSE)
+  })
+  kept <- candidates[alone < .1]
+  stepAIC(do.call(glm, list(reformulate(kept, "aggressive_pd"), binomial, d, control = control)),
+          list(lower = ~1, upper = reformulate(kept)), direction = "both", trace = 0)
+}
+figures <- function(model, d) {
+  score <- predict(model, d)
+  roc <- roc(d$aggressive_pd, score, levels = 0:1, direction = "<", quiet = TRUE)
+  slope <- glm(d$aggressive_pd ~ score, binomial, control = control)
+  list(auc = as.numeric(auc(roc)), calibration_slope = unname(coef(slope)[2]),
+       brier = mean((plogis(score) - d$aggressive_pd)^2))
+}
+set.seed(23)
+resamples <- lapply(1:8, function(i) {
+  rows <- sample(nrow(paper), replace = TRUE)
+  model <- developed(paper[rows, ])
+  list(rows = rows - 1, selected = attr(terms(model), "term.labels"),
+       resample = figures(model, paper[rows, ]), patients = figures(model, paper),
+       risk = unname(predict(model, paper[1:5, ], type = "response")))
+})
 write_json(list(
   versions = list(R = R.version.string, MASS = as.character(packageVersion("MASS")),
                   brglm2 = as.character(packageVersion("brglm2"))),
-  runs = runs, screened = screened,
+  runs = runs, screened = screened, resamples = resamples,
+  profile = list(terms = names(coef(profiled)), coefficients = unname(coef(profiled)),
+                 near = unname(near), confint = unname(confint(profiled))),
   firth = list(coefficients = unname(coef(firth)), se = unname(sqrt(diag(vcov(firth)))))
 ), "clinical.json", digits = NA, auto_unbox = TRUE, pretty = TRUE)
