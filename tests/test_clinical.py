@@ -17,13 +17,17 @@ ORACLES = Path(__file__).parent / "oracles"
 ORACLE = json.loads((ORACLES / "clinical.json").read_text())
 DRAWN = pd.read_csv(ORACLES / "clinical_patients.csv", keep_default_na=True)
 RETURNS = pd.read_csv(ORACLES / "clinical_returns.csv")
-RUNS = [pytest.param(run, id=f"{run['set']} {run['direction']}") for run in ORACLE["runs"]]
+TIES = pd.read_csv(ORACLES / "clinical_ties.csv")
+RUNS = [
+    pytest.param(run, id=f"{run['set']} {run['direction']} {len(run['candidates'])}")
+    for run in ORACLE["runs"]
+]
 
 
 def patients_of(name: str) -> pd.DataFrame:
     """One of the drawn data sets, as the study's table has it."""
-    if name == "returns":
-        return RETURNS
+    if name in ("returns", "ties"):
+        return RETURNS if name == "returns" else TIES
     table = DRAWN[DRAWN["set"] == name].reset_index(drop=True)
     flags = ["cirrhosis", "mosaic", "nodule_in_nodule", "aggressive_pd"]
     table[flags] = table[flags].astype("boolean")
@@ -32,8 +36,9 @@ def patients_of(name: str) -> pd.DataFrame:
 
 
 def r_name(term: str) -> str:
-    """R's name for a term."""
-    return "(Intercept)" if term == "intercept" else term.replace("[", "").replace("]", "")
+    """R's name for a term; the parts of an interaction by the alphabet, whoever came first."""
+    plain = "(Intercept)" if term == "intercept" else term.replace("[", "").replace("]", "")
+    return ":".join(sorted(plain.split(":")))
 
 
 def published_patient(**change: object) -> pd.DataFrame:
@@ -87,8 +92,28 @@ def test_stepwise_path_matches_step_aic(run):
     np.testing.assert_allclose(found.path["aic"], run["path_aic"], rtol=1e-9)
     assert found.aic == pytest.approx(run["aic"], rel=1e-9)
     assert found.n == run["n"]
-    assert [r_name(term) for term in found.coefficients.index] == run["terms"]
+    assert [r_name(term) for term in found.coefficients.index] == list(map(r_name, run["terms"]))
     np.testing.assert_allclose(found.coefficients, run["coefficients"], rtol=1e-6, atol=1e-8)
+
+
+def test_the_oracle_has_paths_with_interactions_and_among_equals():
+    """Else the test above could pass without either."""
+    steps = {(run["set"], step) for run in ORACLE["runs"] for step in run["step"]}
+    assert {step for _, step in steps if step.startswith("+ ") and ":" in step}
+    assert {step for _, step in steps if step.startswith("- ") and ":" in step}
+    assert [step for name, step in steps if name == "ties"]
+
+
+def test_an_interaction_needs_its_variables_among_the_candidates():
+    with pytest.raises(InputError, match=r"'mosaic:cirrhosis' but not 'cirrhosis'"):
+        clinical.step_aic(patients_of("small"), "aggressive_pd", ["mosaic", "mosaic:cirrhosis"])
+
+
+def test_a_frozen_interaction_is_the_product_of_its_parts():
+    """1 + 0.1 * 50 * 1 (intact) = 6, and 1 where the capsule is absent."""
+    model = clinical.ClinicalModel(1.0, {"diameter_mm:capsule[intact]": 0.1})
+    table = pd.DataFrame({"diameter_mm": [50.0, 50.0], "capsule": ["intact", "absent"]})
+    assert model.score(table).tolist() == [6, 1]
 
 
 def test_screening_matches_r():
@@ -297,3 +322,46 @@ def test_one_class_is_refused():
     table = patients_of("small").assign(aggressive_pd=True)
     with pytest.raises(InputError, match="both events and non-events"):
         clinical.fit(table)
+
+
+def test_few_events_are_said_and_nothing_is_tested():
+    """Nine events among 40, six of them in the ten largest: an estimate, no standard error."""
+    event = np.isin(np.arange(40), [4, 15, 25, 31, 33, 34, 36, 38, 39])
+    table = pd.DataFrame({"diameter_mm": np.arange(40.0), "aggressive_pd": event})
+    model = clinical.fit(table, candidates=["diameter_mm"])
+    assert model.terms["diameter_mm"] > 0
+    assert model.wald()[["se", "low", "p_value"]].isna().all(axis=None)
+    assert model.note == "only 9 events or non-events: too few for any test"
+    assert clinical.step_aic(table, "aggressive_pd", ["diameter_mm"]).note == model.note
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param({"diameter_mm": "large"}, "diameter_mm must hold numbers", id="words"),
+        pytest.param(
+            {"diameter_mm": np.inf}, "diameter_mm must hold finite numbers", id="infinite"
+        ),
+        pytest.param({"cirrhosis": 2}, "cirrhosis must hold True and False", id="no flag"),
+        pytest.param({"aggressive_pd": np.nan}, "aggressive_pd must hold finite", id="no outcome"),
+    ],
+)
+def test_what_a_model_cannot_mean_is_named(change, message):
+    table = patients_of("small").astype(object).assign(**change)
+    with pytest.raises(InputError, match=message):
+        clinical.fit(table, candidates=["diameter_mm", "cirrhosis"])
+
+
+@pytest.mark.parametrize("direction", ["both", "backward", "forward"])
+def test_stepwise_without_a_complete_case_is_refused(direction):
+    table = patients_of("small").assign(age_years=np.nan)
+    with pytest.raises(InputError, match="both events and non-events"):
+        clinical.step_aic(table, "aggressive_pd", ["age_years"], direction)
+
+
+def test_factors_that_do_not_vary_leave_first():
+    """Tied everything: no column tells anything, so the intercept alone stays."""
+    table = patients_of("small").assign(age_years=60.0, diameter_mm=30.0)
+    found = clinical.step_aic(table, "aggressive_pd", ["age_years", "diameter_mm"])
+    assert found.selected == ()
+    assert found.path["step"].tolist() == ["", "- diameter_mm", "- age_years"]

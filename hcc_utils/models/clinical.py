@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
@@ -22,7 +23,10 @@ CANDIDATES: tuple[str, ...] = (
     "afp_band",  # in the paper's bands: its raw values span six powers of ten
 )
 _DERIVED = {"afp_band", "lesion_band", *vocabulary.DERIVED}
+FEW_EVENTS = 10  # of either class: below it nothing is tested
 _SEPARATED = "separated: these factors tell events from non-events perfectly, in whole or in part"
+_EQUAL = 1e-9  # of an AIC: rounding must not choose between variables that tell the same
+_INSTEAD = {True: "Firth's penalised estimates", False: "no finite estimates"}
 
 
 @dataclass(frozen=True)
@@ -135,7 +139,9 @@ class Imputer:
         """The variable in its own type, missing where the model cannot use it."""
         if name in self.levels:
             return table[name].where(table[name].isin(self.levels[name])).astype(object)
-        return table[name].astype("boolean" if isinstance(self.values[name], bool) else "float64")
+        flag = isinstance(self.values[name], bool)
+        (checks.outcomes if flag else checks.numbers)(name, table[name].dropna())
+        return table[name].astype("boolean" if flag else "float64")
 
 
 @dataclass(frozen=True)
@@ -182,11 +188,31 @@ class ClinicalModel:
         InputError
             If a predictor is missing and the model has nothing to put in its place.
         """
-        variables = {_variable(term) for term in self.terms}
+        return self.design(patients) @ np.array([self.intercept, *self.terms.values()])
+
+    def design(self, patients: pd.DataFrame) -> checks.Floats:
+        """
+        What the coefficients are multiplied with.
+
+        Parameters
+        ----------
+        patients : pandas.DataFrame
+            One row a patient, in the vocabulary's columns.
+
+        Returns
+        -------
+        numpy.ndarray of float, shape (n_patients, 1 + n_terms)
+            A column of ones and one a term.
+
+        Raises
+        ------
+        InputError
+            As from `score`.
+        """
+        variables = variables_of(self.terms)
         complete = self.imputer.apply(_derived(patients, variables))
         _require_known(complete, variables)
-        columns = _columns(complete, list(self.terms))[:, 1:]
-        return np.asarray(self.intercept + columns @ np.array(list(self.terms.values())))
+        return _columns(complete, list(self.terms))
 
     def risk(self, patients: pd.DataFrame) -> checks.Floats:
         """
@@ -290,7 +316,7 @@ class StepAic:
     n : int
         Complete cases, on which every model of the path was fitted.
     note : str
-        Why the coefficients are missing, or nothing.
+        Why the coefficients are missing, that there are too few events, or nothing.
     """
 
     selected: tuple[str, ...]
@@ -369,23 +395,27 @@ def step_aic(
     outcome : str
         The outcome's column.
     candidates : sequence of str
-        Variables; one of several levels enters and leaves as a whole.
+        Variables; one of several levels enters and leaves as a whole. An interaction is written
+        ``diameter_mm:capsule``, its variables being candidates too: it enters after them, and
+        none of them leaves before it.
     direction : str, default "both"
         ``both`` and ``backward`` start from all candidates, ``forward`` from none.
 
     Returns
     -------
     StepAic
-        ``selected``, ``path``, ``coefficients``, ``aic``, ``n``, ``note``.
+        ``selected``, ``path``, ``coefficients``, ``aic``, ``n``, ``note``. Of steps to the same
+        AIC the first is taken: variables leave before others enter, in the candidates' order.
 
     References
     ----------
     .. [1] Venables and Ripley (2002), Modern Applied Statistics with S, section 6.8.
     """
     checks.one_of("direction", direction, ("both", "backward", "forward"))
-    table = _derived(patients, candidates)
-    checks.columns(table, [outcome, *candidates], name="patients")
-    rows = table.dropna(subset=[outcome, *candidates])
+    candidates = _by_order(candidates)
+    needed = [outcome, *sorted(variables_of(candidates))]
+    table = checks.columns(_derived(patients, needed), needed, name="patients")[needed]
+    rows = table.dropna()
     event = checks.outcomes(outcome, rows[outcome], both=True)
     parts = {name: design(rows, [name])[1][:, 1:] for name in candidates}
     ones = np.ones((len(rows), 1))
@@ -394,11 +424,11 @@ def step_aic(
         """The model of these variables."""
         return logistic.maximum_likelihood(np.hstack([ones, *(parts[n] for n in names)]), event)
 
-    selected = [] if direction == "forward" else list(dict.fromkeys(candidates))
+    selected = [] if direction == "forward" else candidates
     now = fitted(selected)
     path = [{"step": "", "aic": now.aic}]
     while True:
-        step = _next_step(selected, list(candidates), fitted, now, direction)
+        step = _next_step(selected, candidates, fitted, now, direction)
         trial = _taken(selected, step)
         fit = fitted(trial) if step else now
         # R's own guard: dropping a repeated column may change the AIC by a rounding error
@@ -437,11 +467,12 @@ def fit(
     Returns
     -------
     ClinicalModel
-        Its note says where nothing was selected (the intercept alone), and where the factors
-        separate the outcome (Firth's penalised estimates, since plain ones would be infinite).
+        Its note says where nothing was selected (the intercept alone), where the factors
+        separate the outcome (Firth's penalised estimates, since plain ones would be infinite),
+        and where there are fewer than 10 events or non-events (no standard errors, so no test).
     """
     table = _derived(patients, CANDIDATES)
-    chosen = [c for c in CANDIDATES if c in table] if candidates is None else list(candidates)
+    chosen = candidates_in(table) if candidates is None else list(candidates)
     event = checks.outcomes(
         outcome, checks.columns(table, [outcome], name="patients")[outcome], both=True
     )
@@ -454,10 +485,28 @@ def fit(
     return ClinicalModel(
         model.intercept,
         model.terms,
-        imputer.only(_variable(term) for term in model.terms),
+        imputer.only(variables_of(model.terms)),
         model.standard_errors,
         model.note,
     )
+
+
+def candidates_in(patients: pd.DataFrame) -> list[str]:
+    """
+    The candidates of Model CS that these patients have.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient.
+
+    Returns
+    -------
+    list of str
+        In the order of `CANDIDATES`; none that is missing for everybody.
+    """
+    table = _derived(patients, CANDIDATES)
+    return [name for name in CANDIDATES if name in table and table[name].notna().any()]
 
 
 def cross_fit(
@@ -564,8 +613,25 @@ def design(patients: pd.DataFrame, variables: Iterable[str]) -> tuple[list[str],
     columns : numpy.ndarray of float, shape (n_patients, 1 + n_terms)
         Numbers as they are; flags and levels as 0 and 1.
     """
-    terms = [term for name in variables for term in _terms(name, patients[name])]
+    terms = [term for name in variables for term in _terms(patients, name)]
     return terms, _columns(patients, terms)
+
+
+def variables_of(terms: Iterable[str]) -> set[str]:
+    """
+    The variables behind terms or candidates.
+
+    Parameters
+    ----------
+    terms : iterable of str
+        Such as ``capsule[intact]`` or ``diameter_mm:cirrhosis``.
+
+    Returns
+    -------
+    set of str
+        Such as ``capsule``, ``diameter_mm`` and ``cirrhosis``.
+    """
+    return {part.partition("[")[0] for term in terms for part in term.split(":")}
 
 
 def _derived(patients: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
@@ -601,33 +667,40 @@ def _typical(name: str, values: pd.Series) -> float | bool | str:
     """The median of a number; the commonest value of another, the first of equals."""
     kind = _kind(name, values)
     if kind == "number":
-        return float(values.astype(float).median())
+        return float(np.median(checks.numbers(name, values)))
     if kind == "flag":
-        return bool(values.astype(float).mean() > 0.5)
+        return bool(checks.outcomes(name, values).mean() > 0.5)
     counts = values.value_counts()
     return max(_levels(name, values), key=lambda level: int(counts[level]))
 
 
-def _terms(name: str, values: pd.Series) -> list[str]:
-    """The terms of one variable: itself, or each level but the reference."""
+def _terms(patients: pd.DataFrame, name: str) -> list[str]:
+    """The terms of a variable: itself, or each level but the reference; of an interaction, all."""
+    of_each = [_own_terms(part, patients[part]) for part in name.split(":")]
+    # as R: the levels of the first variable change fastest
+    return [":".join(reversed(parts)) for parts in product(*reversed(of_each))]
+
+
+def _own_terms(name: str, values: pd.Series) -> list[str]:
+    """The terms of one variable."""
     if _kind(name, values) != "level":
         return [name]
     return [f"{name}[{level}]" for level in _levels(name, values)[1:]]
 
 
-def _variable(term: str) -> str:
-    """The variable of a term."""
-    return term.partition("[")[0]
-
-
 def _columns(patients: pd.DataFrame, terms: Sequence[str]) -> checks.Floats:
-    """A column of ones and one a term."""
+    """A column of ones and one a term; an interaction's is the product of its parts."""
     columns = [np.ones(len(patients))]
     for term in terms:
-        name, _, level = term.partition("[")
-        values = patients[name] == level[:-1] if level else patients[name]
-        columns.append(values.to_numpy(dtype=np.float64))
+        parts = [_column(patients, part) for part in term.split(":")]
+        columns.append(np.prod(parts, axis=0))
     return np.column_stack(columns)
+
+
+def _column(patients: pd.DataFrame, part: str) -> checks.Floats:
+    """A number as it is, a flag or a level as 0 and 1."""
+    name, _, level = part.partition("[")
+    return checks.numbers(name, patients[name] == level[:-1] if level else patients[name])
 
 
 def _require_known(patients: pd.DataFrame, variables: set[str]) -> None:
@@ -653,7 +726,7 @@ def _screened(table: pd.DataFrame, outcome: str, name: str) -> dict[str, object]
     """One candidate's row."""
     from scipy.stats import chi2
 
-    rows = table.dropna(subset=[outcome, name])
+    rows = table[[outcome, name]].dropna()
     row: dict[str, object] = {"variable": name, "n": len(rows), "df": 0, "p_value": np.nan}
     event = checks.outcomes(outcome, rows[outcome])
     _, columns = design(rows, [name])
@@ -662,7 +735,7 @@ def _screened(table: pd.DataFrame, outcome: str, name: str) -> dict[str, object]
     alone = logistic.maximum_likelihood(columns, event)
     none = logistic.maximum_likelihood(columns[:, :1], event)
     p_value = float(chi2.sf(none.deviance - alone.deviance, alone.rank - 1))
-    note = "separated" if logistic.separated(columns, event) else ""
+    note = "separated" if logistic.separated(columns, event, alone) else ""
     return {**row, "df": alone.rank - 1, "p_value": p_value, "note": note}
 
 
@@ -676,24 +749,51 @@ def _next_step(
     """The change that lowers the AIC most ("- sex", "+ age_years"), or nothing."""
     trials: dict[str, logistic.Fit] = {}
     if direction != "forward":
-        trials = {f"- {name}": fitted(_taken(selected, f"- {name}")) for name in selected}
+        free = [name for name in selected if not any(_within(name, other) for other in selected)]
+        trials = {f"- {name}": fitted(_taken(selected, f"- {name}")) for name in free}
         empty = [step for step, fit in trials.items() if fit.rank == now.rank]
         if empty:  # as R: a variable that adds nothing goes first, the last of them
             return empty[-1]
     if direction != "backward":
-        added = [f"+ {name}" for name in candidates if name not in selected]
-        trials |= {step: fitted(_taken(selected, step)) for step in added}
+        others = [name for name in candidates if name not in selected]
+        ready = [n for n in others if not any(_within(other, n) for other in others)]
+        trials |= {f"+ {name}": fitted(_taken(selected, f"+ {name}")) for name in ready}
     trials = {step: fit for step, fit in trials.items() if fit.rank != now.rank}
-    best = min(trials, key=lambda step: trials[step].aic, default="")
-    return best if best and trials[best].aic < now.aic else ""
+    least = min((fit.aic for fit in trials.values()), default=np.inf)
+    if least >= now.aic:
+        return ""
+    return next(step for step, fit in trials.items() if fit.aic <= least + _EQUAL)
 
 
 def _taken(selected: list[str], step: str) -> list[str]:
-    """The variables after a step; one that enters comes last."""
+    """The variables after a step; one that enters comes last, but before higher interactions."""
     name = step[2:]
     if step.startswith("+"):
-        return [*selected, name]
+        return sorted([*selected, name], key=_order)
     return [other for other in selected if other != name]
+
+
+def _order(name: str) -> int:
+    """How many variables interact in a candidate, less one."""
+    return name.count(":")
+
+
+def _within(name: str, other: str) -> bool:
+    """Whether a candidate is marginal to an interaction."""
+    return set(name.split(":")) < set(other.split(":"))
+
+
+def _by_order(candidates: Sequence[str]) -> list[str]:
+    """The candidates once each, interactions last, none without its own variables."""
+    names = sorted(dict.fromkeys(candidates), key=_order)
+    for name in names:
+        lacking = sorted(variables_of([name]).difference(names))
+        if lacking:
+            raise checks.InputError(
+                f"candidates hold {name!r} but not {', '.join(map(repr, lacking))}: an interaction "
+                f"needs its own variables among them. Add them."
+            )
+    return names
 
 
 def _estimated(
@@ -703,16 +803,19 @@ def _estimated(
     terms, columns = design(rows, selected)
     kept = logistic.independent(columns)
     columns, terms = columns[:, kept], [terms[column - 1] for column in kept[1:]]
-    if not logistic.separated(columns, event):
-        note = "" if terms else "no factor was selected: the intercept alone"
-        fitted = logistic.maximum_likelihood(columns, event)
-    elif penalise:
-        note = f"{_SEPARATED}; Firth's penalised estimates"
-        fitted = logistic.firth(columns, event)
-    else:
-        note, nothing = f"{_SEPARATED}; no finite estimates", np.full(len(kept), np.nan)
-        fitted = logistic.Fit(nothing, nothing, np.nan, len(kept))
-    names, values = ["intercept", *terms], fitted.coefficients.tolist()
-    errors = dict(zip(names, fitted.standard_errors.tolist(), strict=True))
-    estimates = dict(zip(terms, values[1:], strict=True))
-    return ClinicalModel(values[0], estimates, Imputer(), errors, note)
+    fitted, said = logistic.maximum_likelihood(columns, event), []
+    values = fitted.coefficients
+    if logistic.separated(columns, event, fitted):
+        said.append(f"{_SEPARATED}; {_INSTEAD[penalise]}")
+        fitted = logistic.firth(columns, event) if penalise else fitted
+        values = fitted.coefficients if penalise else np.full(len(kept), np.nan)
+    elif not terms:
+        said.append("no factor was selected: the intercept alone")
+    fewer = min(event.sum(), (~event).sum())
+    if fewer < FEW_EVENTS:
+        said.append(f"only {fewer} events or non-events: too few for any test")
+    tested = not np.isnan(values).any() and fewer >= FEW_EVENTS
+    names = ["intercept", *terms]
+    errors = dict(zip(names, fitted.standard_errors.tolist(), strict=True)) if tested else {}
+    estimates = dict(zip(terms, values[1:].tolist(), strict=True))
+    return ClinicalModel(float(values[0]), estimates, Imputer(), errors, "; ".join(said))
