@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,11 @@ import pandas as pd
 import pytest
 
 from hcc_utils.checks import InputError
-from hcc_utils.models import logistic, prespecified
+from hcc_utils.models import logistic, optimism, prespecified
 
 ORACLES = Path(__file__).parent / "oracles"
 ORACLE = json.loads((ORACLES / "ridge.json").read_text())
 FACTORS = ORACLE["factors"]
-DRAWN = [np.array(resample["rows"]) for resample in ORACLE["resamples"]]
 
 
 @pytest.fixture
@@ -156,64 +156,12 @@ def test_one_fold_leaves_nobody_out(patients):
         prespecified.cross_fit(patients, np.zeros(len(patients)), "progression", FACTORS, 12)
 
 
-@pytest.mark.parametrize(
-    ("column", "theirs"), [("in_resample", "resample"), ("in_patients", "patients")]
-)
-def test_resamples_match_r(patients, column, theirs):
-    """Each chooses its own penalty, as pentrace does there."""
-    found = prespecified.resampled(patients, "progression", FACTORS, DRAWN)
-    wide = found.set_index(["resample", "metric"])[column]
-    for number, resample in enumerate(ORACLE["resamples"], start=1):
-        for metric, value in resample[theirs].items():
-            assert wide[number, metric] == pytest.approx(value, abs=1e-6)
-
-
-def test_apparent_figures_match_r(patients):
-    found = prespecified.optimism(patients, "progression", FACTORS, 2, seed=1)
-    expected = list(ORACLE["apparent"].items())
-    assert found["metric"].tolist() == [metric for metric, _ in expected]
-    np.testing.assert_allclose(found["apparent"], [value for _, value in expected], atol=1e-6)
-
-
-def test_optimism_sums_up_the_resamples(patients):
-    """The same draws, their figures summed up here: 20 of them, an interval of 80 %."""
-    rng = np.random.default_rng(5)
-    drawn = [rng.integers(105, size=105) for _ in range(20)]
-    each = prespecified.resampled(patients, "progression", FACTORS, drawn)
-    found = prespecified.optimism(patients, "progression", FACTORS, 20, level=0.8, seed=5)
-    for row in found.itertuples():
-        of_metric = each[each["metric"] == row.metric]
-        gain = (of_metric["in_resample"] - of_metric["in_patients"]).to_numpy()
-        assert row.optimism == pytest.approx(gain.mean())
-        assert row.corrected == pytest.approx(row.apparent - gain.mean())
-        ends = np.quantile(row.apparent - gain, [0.1, 0.9])
-        assert [row.low, row.high] == pytest.approx(ends)
-
-
-def test_noise_is_found_out():
-    """Eight data sets of noise, 35 events among 105 patients in each.
-
-    Around 0.5 an AUC has the standard error sqrt(106 / (12 * 35 * 70)) = 0.060, the mean of eight
-    0.021. Fitted to noise it lies above; corrected, within two of these and the 0.03 of 0.5 that
-    the bootstrap leaves where nothing predicts.
-    """
-    found = [
-        prespecified.optimism(data, "progression", NOISE, 15, seed=1).iloc[0]
-        for data in (noise(105, seed) for seed in range(8))
-    ]
-    assert [row["metric"] for row in found] == ["auc"] * 8
-    assert np.mean([row["apparent"] for row in found]) > 0.5 + 2 * 0.021 + 0.03
-    assert np.mean([row["corrected"] for row in found]) == pytest.approx(0.5, abs=2 * 0.021 + 0.03)
-
-
-def test_a_resample_of_one_class_is_drawn_again_and_said(capsys):
-    """Two events among 12: the chance that a resample has none is (10 / 12)**12 = 0.11."""
-    patients = noise(12).assign(progression=np.arange(12) < 2)
-    found = prespecified.optimism(patients, "progression", ["age_years"], 30, seed=1)
-    assert found.loc[found["metric"] == "auc", "corrected"].notna().all()
-    assert "held one class only and were drawn again" in capsys.readouterr().err
-
-
-def test_progress_is_said_every_fifty_resamples(patients, capsys):
-    prespecified.optimism(patients, "progression", FACTORS[:1], 51, seed=1)
-    assert capsys.readouterr().err == "bootstrap: 50 of 51 resamples\n"
+def test_the_bootstrap_repeats_the_whole_fit(patients):
+    """The same resamples by hand: apparent less the mean loss of the models fitted to them."""
+    found = prespecified.optimism(patients, "progression", FACTORS, 12, seed=5)
+    fitted = partial(prespecified.fit, outcome="progression", factors=FACTORS)
+    by_hand = optimism.bootstrapped(
+        patients, "progression", fitted, resamples=12, model="clinical", seed=5
+    )
+    pd.testing.assert_frame_equal(found.optimism, by_hand.optimism)
+    assert found.inclusion.empty, "nothing is selected"

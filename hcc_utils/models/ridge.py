@@ -11,6 +11,9 @@ from scipy import special
 from hcc_utils import checks
 from hcc_utils.models import logistic
 
+# by the root of two; at the last, four factors of 100 patients keep one degree of freedom or so
+PENALTIES: tuple[float, ...] = tuple(2.0 ** (half / 2) for half in range(-4, 13))
+
 _STEPS = 100
 
 
