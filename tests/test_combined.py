@@ -252,3 +252,37 @@ def test_risk_rises_with_both_scores():
         scores("cs", np.zeros(N), "external"), scores("d", levels, "external")
     ).table["risk"]
     assert all(low < high for low, high in pairwise(rising))
+
+
+def published(scores_of: Scores, origin: str, keep: np.ndarray) -> Scores:
+    """Some patients' rows, by the paper's choices."""
+    table = scores_of.table.loc[keep].assign(origin=origin, protocol="as_published")
+    return Scores(table.reset_index(drop=True))
+
+
+def test_the_papers_model_is_fitted_to_apparent_scores():
+    """Statsmodels on the development half; the network's scores as they are."""
+    there = np.arange(N) < 120
+    cs = {"development": published(CS, "apparent", there), "c": published(CS, "external", ~there)}
+    d = {"development": published(D, "apparent", there), "c": published(D, "tuned", ~there)}
+    weights = statsmodels_fit([FACTORS[there], logit(IMAGE[there])], EVENT[there])
+    expected = weights[0] + weights[1] * FACTORS + weights[2] * logit(IMAGE)
+    found = combined.as_published(cs, d)
+    for name, inside, origin in (("development", there, "apparent"), ("c", ~there, "tuned")):
+        table = found[name].table
+        np.testing.assert_allclose(table["score"], expected[inside], rtol=1e-8)
+        assert set(table["origin"]) == {origin}
+        assert set(table["model"]) == {"csd"}
+        assert set(table["protocol"]) == {"as_published"}
+
+
+def test_the_papers_model_leaves_out_whom_one_model_could_not_score():
+    cs = {"development": published(CS, "apparent", np.arange(N) >= 3)}
+    d = {"development": published(D, "apparent", np.arange(N) < N - 2)}
+    found = combined.as_published(cs, d)["development"].table
+    assert found["patient_id"].tolist() == [f"p{i}" for i in range(3, N - 2)]
+
+
+def test_the_papers_model_takes_no_out_of_fold_score():
+    with pytest.raises(InputError, match="origin 'out_of_fold' cannot be used to repeat"):
+        combined.as_published({"development": CS}, {"development": D})

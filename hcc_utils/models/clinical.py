@@ -88,6 +88,26 @@ class Imputer:
             table[name] = self._known(table, name).fillna(value)
         return table
 
+    def complete(self, patients: pd.DataFrame) -> checks.Bools:
+        """
+        Whether `apply` has nothing to fill in.
+
+        Parameters
+        ----------
+        patients : pandas.DataFrame
+            One row a patient.
+
+        Returns
+        -------
+        numpy.ndarray of bool, shape (n_patients,)
+            False where a variable is missing, or has a level that was not seen.
+        """
+        table = checks.columns(_derived(patients, self.values), self.values, name="patients")
+        known: checks.Bools = np.ones(len(table), dtype=bool)
+        for name in self.values:
+            known &= self._known(table, name).notna().to_numpy()
+        return known
+
     def filled(self, patients: pd.DataFrame) -> pd.DataFrame:
         """
         How many values `apply` fills in, and with what.
@@ -188,7 +208,7 @@ class ClinicalModel:
         InputError
             If a predictor is missing and the model has nothing to put in its place.
         """
-        return self.design(patients) @ np.array([self.intercept, *self.terms.values()])
+        return np.asarray(self.design(patients) @ [self.intercept, *self.terms.values()])
 
     def design(self, patients: pd.DataFrame) -> checks.Floats:
         """
@@ -379,7 +399,8 @@ def screen(patients: pd.DataFrame, outcome: str, candidates: Sequence[str]) -> p
     """
     table = _derived(patients, candidates)
     checks.columns(table, [outcome, *candidates], name="patients")
-    return pd.DataFrame([_screened(table, outcome, name) for name in candidates])
+    rows = [_screened(table, outcome, name) for name in candidates]
+    return pd.DataFrame(rows, columns=["variable", "n", "df", "p_value", "note"])
 
 
 def step_aic(

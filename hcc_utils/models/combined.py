@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -352,6 +352,47 @@ def nested(parts: Iterable[tuple[Scores, Scores, Scores, Scores]]) -> Scores:
     return Scores(pd.concat(tables, ignore_index=True))
 
 
+def as_published(cs: Mapping[str, Scores], d: Mapping[str, Scores]) -> dict[str, Scores]:
+    """
+    Model CSD's scores by the paper's choice: fitted where both models had seen the patients.
+
+    Parameters
+    ----------
+    cs : mapping of str to Scores
+        Model CS of ``development``, origin ``apparent``, and of any validation centres.
+    d : mapping of str to Scores
+        Model D of the same groups; its score is taken as its risk.
+
+    Returns
+    -------
+    dict of str to Scores
+        By group, of the patients whom both models scored: ``apparent`` in development, elsewhere
+        the origin of Model D (``tuned`` where the network was chosen on these patients).
+
+    Raises
+    ------
+    InputError
+        If development's scores are not apparent, or the two models differ in outcome or protocol.
+    """
+    both = {name: _of_both(cs[name], d[name]) for name in cs}
+    for scores in both["development"]:
+        scores.require("apparent", use="repeat the paper's Model CSD")
+    inputs = {
+        name: (a.table, b.table.assign(risk=b.table["score"])) for name, (a, b) in both.items()
+    }
+    event = checks.outcomes("event", inputs["development"][0]["event"], both=True)
+    values, note = _fitted(_design(*inputs["development"]), event)
+    model = CombinedModel(values[0], values[1], values[2], Recalibration(0.0, 1.0), note)
+    return {name: model._scores(a, b, str(b["origin"].iloc[0])) for name, (a, b) in inputs.items()}
+
+
+def _of_both(cs: Scores, d: Scores) -> tuple[Scores, Scores]:
+    """The scores of the patients whom both models scored."""
+    ids = set(cs.table["patient_id"]) & set(d.table["patient_id"])
+    cs, d = (Scores(one.table[one.table["patient_id"].isin(ids)]) for one in (cs, d))
+    return _paired(cs, d, agree=("event", "protocol"))
+
+
 def _left_out(inner_cs: Scores, inner_d: Scores, outer_cs: Scores, outer_d: Scores) -> Scores:
     """One outer fold's scores."""
     model = fit(inner_cs, inner_d)
@@ -378,7 +419,9 @@ def _one(model: str, scores: Scores) -> Scores:
     return scores
 
 
-def _paired(cs: Scores, d: Scores) -> tuple[Scores, Scores]:
+def _paired(
+    cs: Scores, d: Scores, agree: Iterable[str] = ("event", "protocol", "origin")
+) -> tuple[Scores, Scores]:
     """Both models' scores of the same patients, in the order of Model CS."""
     left, right = _one("cs", cs).table, _one("d", d).table
     only_one = set(left["patient_id"]) ^ set(right["patient_id"])
@@ -394,7 +437,7 @@ def _paired(cs: Scores, d: Scores) -> tuple[Scores, Scores]:
                 f"Use scores.only(origin=..., protocol=...)."
             )
     right = right.set_index("patient_id").loc[left["patient_id"]].reset_index()[list(right)]
-    for column in ("event", "protocol", "origin"):
+    for column in agree:
         differ = left[column].to_numpy() != right[column].to_numpy()
         if differ.any():
             raise checks.InputError(
