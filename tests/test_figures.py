@@ -265,6 +265,21 @@ def test_forest_reaches_each_interval():
     assert point.x[0] - point.error_x.arrayminus[0] == pytest.approx(0.4)
 
 
+def test_instability_is_a_band_around_the_model_itself():
+    table = pd.DataFrame(
+        {"risk": [0.1, 0.7], "low": [0.02, 0.3], "high": [0.3, 0.9], "difference": [0.05, 0.1]}
+    )
+    figure = figures.instability(table)
+    lines = {trace.name: list(trace.y) for trace in figure.data if trace.name}
+    assert lines == {
+        "97.5 % of resamples below": [0.3, 0.9],
+        "2.5 % below": [0.02, 0.3],
+        "The model itself": [0.1, 0.7],
+    }
+    assert "70% by the model, 30% to 90% by 95 of 100 resamples" in figure.layout.meta["alt"]
+    assert "nothing to draw" in figures.instability(table[:0]).layout.meta["alt"]
+
+
 def test_calibration_draws_its_band():
     low, high = (one for one in figures.calibration(CALIBRATION).data if one.hoverinfo == "skip"
                  and one.name is None)  # fmt: skip

@@ -322,6 +322,62 @@ def test_an_empty_table_says_why():
     assert "No fit was bootstrapped here" in words.optimism(empty)._repr_html_()
 
 
+def test_a_selection_s_frequencies_are_read_with_the_model_s_own_factors_marked():
+    table = pd.DataFrame(
+        {"variable": ["capsule", "hbv"], "frequency": [0.765, 0.125], "selected": [True, False]}
+    )
+    shown = words.inclusion(table)
+    assert shown.loc["Capsule"].tolist() == ["76%", "yes"]
+    assert shown.loc["HBV infection"].tolist() == ["12%", ""]
+    assert "No selection was repeated here" in words.inclusion(table[:0])._repr_html_()
+
+
+def test_stability_is_said_from_the_tables():
+    """Differences .05 and .15 of ten patients each: 10 points on average; the second is larger."""
+    moved = {"n": 10, "risk": [0.2, 0.6], "difference": [0.05, 0.15]}
+    tables = SimpleNamespace(
+        instability=pd.DataFrame({**moved, "low": [0.1, 0.3], "high": [0.3, 0.8]}),
+        inclusion=pd.DataFrame(
+            {"variable": ["hbv", "capsule"], "frequency": [0.9, 0.5], "selected": [True, True]}
+        ),
+        pairs=pd.DataFrame(
+            [("hbv", "capsule", 0.5, 0.45), ("capsule", "bclc", 0.05, 0.2)],
+            columns=["variable", "other", "together", "by_chance"],
+        ),
+    )
+    said = words.stability(tables)
+    assert "by 10 percentage points on average" in said
+    assert "where the model says 60%, 95 of 100 resamples lie between 30% and 80%" in said
+    assert "holds HBV infection and Capsule; the last of them was selected in 50%" in said
+    assert "Capsule and BCLC stage came together least often (5% of the resamples" in said
+    assert "HBV infection and Capsule came together most often (50% of the resamples" in said
+
+
+def test_nothing_is_said_of_stability_where_nothing_was_bootstrapped():
+    assert words.stability(SimpleNamespace(instability=pd.DataFrame())) == ""
+
+
+def test_needs_are_read_below_what_is_here():
+    row = {"criterion": "here", "patients": 236, "events": 83.0, "parameters": 27}
+    shown = words.sample_size(pd.DataFrame([{**row, "events_per_parameter": 83 / 27}]))
+    assert shown.loc["this development"].tolist() == ["236", "83", "27", "3.1"]
+
+
+def test_every_criterion_of_the_sample_size_has_its_words():
+    from hcc_utils.models import sample_size
+
+    shown = words.sample_size(sample_size.riley(5, 0.3))
+    assert len(set(shown.index)) == 4
+
+
+def test_coefficients_are_read_beside_each_other():
+    row = {"term": "hbv", "odds_ratio": 2.0, "low": 1.0, "high": 4.0, "firth": 1.9, "ridge": 1.5}
+    table = pd.DataFrame([{**row, "profile_low": 1.05, "profile_high": 4.125}])
+    expected = ["2.00 (1.00 to 4.00)", "1.05 to 4.12", "1.90", "1.50"]
+    assert words.coefficients(table).loc["HBV infection"].tolist() == expected
+    assert "was not fitted here" in words.coefficients(table[:0])._repr_html_()
+
+
 def test_optimism_is_taken_off():
     row = {"metric": "auc", "apparent": 0.7, "optimism": 0.05, "corrected": 0.65}
     shown = words.optimism(pd.DataFrame([{**row, "low": 0.5, "high": 0.75}]))
@@ -444,8 +500,23 @@ def test_what_must_be_known_of_used_series_is_said():
 
 
 @pytest.mark.parametrize(("low", "useless"), [(0.49, True), (0.51, False)])
+def test_model_cs_is_named_where_it_was_bootstrapped(low, useless):
+    row = {"model": "cs", "metric": "auc", "corrected": 0.6, "low": low, "high": 0.7}
+    said = words.worth(pd.DataFrame([row]))
+    assert said.startswith("Corrected for optimism the AUC of Model CS is 0.600")
+    assert ("may tell nothing" in said) == useless
+
+
+@pytest.mark.parametrize(("low", "useless"), [(0.49, True), (0.51, False)])
 def test_a_model_that_chance_could_have_made_is_called_so(low, useless):
-    row = {"metric": "auc", "apparent": 0.7, "optimism": 0.1, "corrected": 0.6, "high": 0.7}
+    row = {
+        "model": "clinical",
+        "metric": "auc",
+        "apparent": 0.7,
+        "optimism": 0.1,
+        "corrected": 0.6,
+        "high": 0.7,
+    }
     said = words.worth(pd.DataFrame([{**row, "low": low}]))
     assert "0.600" in said
     assert ("do not tell who will have the event" in said) == useless

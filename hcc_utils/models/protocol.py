@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +15,26 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.evaluation import horizon, time_course
 from hcc_utils.evaluation.nomogram import Nomogram, nomogram
-from hcc_utils.models import case_mix, clinical, combined, folds, record
+from hcc_utils.models import (
+    case_mix,
+    clinical,
+    coefficients,
+    combined,
+    folds,
+    optimism,
+    record,
+    sample_size,
+)
 from hcc_utils.models import prespecified as penalised
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
+from hcc_utils.models.optimism import Bootstrapped
 from hcc_utils.study import cohort, results
 from hcc_utils.study.manifest import ClinicalPlan, Manifest
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
 
 Ranges = dict[str, tuple[float, float]]
-_OPTIMISM = ["metric", "apparent", "optimism", "corrected", "low", "high"]
 _CODINGS = ["coding", "auc", "low", "high"]
 _PUBLISHED = ("cs", "d", "csd")
 _SHOWN = (5, 95)  # percentiles of a scale: the ends would be single patients
@@ -82,9 +92,12 @@ class Developed:
         Those behind the scores.
     scores : Scores
         Each with its origin.
-    optimism : pandas.DataFrame
-        ``metric``, ``apparent``, ``optimism``, ``corrected``, ``low``, ``high``; no row where
-        nothing was bootstrapped.
+    bootstrap : Bootstrapped
+        Of the clinical model; tables without rows where nothing was bootstrapped.
+    coefficients : pandas.DataFrame
+        Model CS's, as `coefficients.beside` gives them; no row where it was not fitted here.
+    sample_size : pandas.DataFrame
+        As `sample_size.of_study` gives it; no row where nothing was fitted.
     codings : pandas.DataFrame
         ``coding``, ``auc``, ``low``, ``high``: the AUC at the horizon under each way to count
         deaths without the event; no row for a model without a horizon.
@@ -92,8 +105,29 @@ class Developed:
 
     models: Models
     scores: Scores
-    optimism: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_OPTIMISM))
-    codings: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=_CODINGS))
+    bootstrap: Bootstrapped = field(default_factory=Bootstrapped)
+    coefficients: pd.DataFrame = field(
+        default_factory=partial(pd.DataFrame, columns=coefficients.COLUMNS)
+    )
+    sample_size: pd.DataFrame = field(
+        default_factory=partial(pd.DataFrame, columns=sample_size.COLUMNS)
+    )
+    codings: pd.DataFrame = field(default_factory=partial(pd.DataFrame, columns=_CODINGS))
+
+    def write(self, here: Folder) -> None:
+        """
+        Nothing; all but the models stands in the folder.
+
+        Parameters
+        ----------
+        here : Folder
+            The centre's results.
+        """
+        self.scores.write(here.own("scores.csv"))
+        self.bootstrap.write(here)
+        here.write(self.coefficients, "coefficients.csv")
+        here.write(self.sample_size, "sample_size.csv")
+        here.write(self.codings, "horizon.csv")
 
 
 def develop(
@@ -202,7 +236,12 @@ def prespecified(patients: pd.DataFrame, plan: ClinicalPlan, endpoint: str, seed
     return Developed(
         models=models,
         scores=scores,
-        optimism=penalised.optimism(known, outcome, plan.factors, seed=seed),
+        bootstrap=(
+            penalised.optimism(known, outcome, plan.factors, seed=seed)
+            if optimism.enough(known[outcome].to_numpy(dtype=bool))
+            else Bootstrapped()
+        ),
+        sample_size=sample_size.of_study(known, outcome, plan.factors),
         codings=_auc_by_coding(known, scores, plan.horizon_months, endpoint, seed),
     )
 
@@ -246,7 +285,25 @@ def at_centre(study: Manifest, here: Folder, *, bundle: str = "") -> Developed:
         return Developed(models=models, scores=apply(models, patients, d, study.endpoint))
     inner = here.read("inner_scores_d.csv")
     models, scores = develop(patients, d, inner, study.endpoint)
-    return Developed(models=models, scores=scores)
+    return _looked_into(models, scores, _in_order(patients, d), study)
+
+
+def _looked_into(
+    models: Models, scores: Scores, patients: pd.DataFrame, study: Manifest
+) -> Developed:
+    """The published models, with how firmly Model CS stands on these patients."""
+    endpoint, candidates = study.endpoint, clinical.candidates_in(patients)
+    fitted = partial(clinical.fit, outcome=endpoint)
+    bootstrap = Bootstrapped()
+    if optimism.enough(patients[endpoint].to_numpy(dtype=bool)):
+        bootstrap = optimism.bootstrapped(patients, endpoint, fitted, candidates, seed=study.seed)
+    return Developed(
+        models=models,
+        scores=scores,
+        bootstrap=bootstrap,
+        coefficients=coefficients.beside(models.clinical, patients, endpoint),
+        sample_size=sample_size.of_study(patients, endpoint, candidates),
+    )
 
 
 def models_of(here: Folder, *, bundle: str = "") -> Models:

@@ -303,6 +303,42 @@ def calibration(
     return _finish(figure, f"Calibration curves. {'. '.join(said)}.", height=520)
 
 
+def instability(table: pd.DataFrame) -> go.Figure:
+    """
+    How far a patient's risk moves when the model is made anew from other patients.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``instability.csv``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        The range of the resamples against the model's own risk, which is the diagonal.
+    """
+    if _empty(table, ["risk", "low", "high", "difference"], "table"):
+        return _nothing("Stability of the risks")
+    figure, lowest, highest = go.Figure(), table.iloc[0], table.iloc[-1]
+    _band(figure, "cs", _colour("cs"), table, "risk", "linear")
+    for column, name in (("high", "97.5 % of resamples below"), ("low", "2.5 % below")):
+        figure.add_scatter(
+            x=table["risk"],
+            y=table[column],
+            name=name,
+            mode="lines+markers",
+            line={"color": _colour("cs"), "dash": "solid" if column == "high" else "dash"},
+        )
+    figure.add_scatter(**_reference(table["risk"], table["risk"], "The model itself"))
+    said = [
+        f"{row.risk:.0%} by the model, {row.low:.0%} to {row.high:.0%} by 95 of 100 resamples"
+        for row in (lowest, highest)
+    ]
+    _fraction(figure.update_xaxes, "Risk by the model (means of groups of like risk)")
+    _fraction(figure.update_yaxes, "Risk by models made anew from resamples")
+    return _finish(figure, f"Stability of the risks: {'; '.join(said)}.", height=460)
+
+
 def decision_curve(table: pd.DataFrame) -> go.Figure:
     """
     Decision curves: the net benefit of each strategy against the threshold.

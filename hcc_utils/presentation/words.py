@@ -1433,9 +1433,9 @@ def _of(some: float, n: int) -> str:
     return str(n) if pd.isna(some) else f"{some:.0f} of {n}"
 
 
-def _span(low: float, high: float) -> str:
+def _span(low: float, high: float, digits: int = 3) -> str:
     """From where to where, or nothing."""
-    return "" if pd.isna(low) else f"{low:.3f} to {high:.3f}"
+    return "" if pd.isna(low) else f"{low:.{digits}f} to {high:.{digits}f}"
 
 
 def optimism(table: pd.DataFrame) -> pd.DataFrame:
@@ -1462,9 +1462,122 @@ def optimism(table: pd.DataFrame) -> pd.DataFrame:
     index = pd.Index([OPTIMISM.get(name, name) for name in table["metric"]], name="figure")
     shown = _Whole(pd.DataFrame(text, index=index))
     shown.attrs["nothing"] = (
-        "No fit was bootstrapped here: the scores of this chapter come from models that have not "
-        "seen their patients."
+        "No fit was bootstrapped here: nothing was fitted, or there are fewer than 10 events or "
+        "non-events."
     )
+    return shown
+
+
+def inclusion(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How often a bootstrap selected each factor, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``inclusion.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a candidate.
+    """
+    text = {
+        "selected in": [_percent(share) for share in table["frequency"]],
+        "in the model": ["yes" if own else "" for own in table["selected"]],
+    }
+    shown = _Whole(pd.DataFrame(text, index=pd.Index(map(term, table["variable"]), name="factor")))
+    shown.attrs["nothing"] = "No selection was repeated here."
+    return shown
+
+
+def stability(bootstrap: Any) -> str:
+    """
+    How firmly a model stands on its patients, in sentences.
+
+    Parameters
+    ----------
+    bootstrap : models.optimism.Bootstrapped
+        Its tables.
+
+    Returns
+    -------
+    str
+        Markdown; nothing where nothing was bootstrapped.
+    """
+    moved = bootstrap.instability
+    if moved.empty:
+        return ""
+    far = (moved["difference"] * moved["n"]).sum() / moved["n"].sum()
+    most = moved.loc[moved["difference"].idxmax()]
+    lines = (
+        f"From resample to resample a patient's risk differs from the model's by {far * 100:.0f} "
+        f"percentage points on average; where the model says {most['risk']:.0%}, 95 of 100 "
+        f"resamples lie between {most['low']:.0%} and {most['high']:.0%}."
+    )
+    said = [lines]
+    own = bootstrap.inclusion[bootstrap.inclusion["selected"]]
+    if len(own):
+        rarest = own.iloc[-1]
+        said.append(
+            f"The model holds {_listed(own['variable'])}; the last of them was selected in "
+            f"{rarest['frequency']:.0%} of the resamples."
+        )
+    said += _substitutes(bootstrap.pairs)
+    return " ".join(said)
+
+
+def _substitutes(pairs: pd.DataFrame) -> list[str]:
+    """The two factors that stand in for each other most, and the two that come together."""
+    apart = pairs["together"] - pairs["by_chance"]
+    said = []
+    for words, place in (("least", apart.argmin), ("most", apart.argmax)) if len(pairs) else ():
+        row = pairs.iloc[int(place())]
+        said.append(
+            f"Against chance, {_listed(row[['variable', 'other']])} came together {words} often "
+            f"({row['together']:.0%} of the resamples, by chance {row['by_chance']:.0%})."
+        )
+    return said
+
+
+def _listed(names: Sequence[str] | pd.Series) -> str:
+    """Factors by their names, in a row."""
+    *others, last = map(term, names)
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+_CRITERIA: dict[str, str] = {
+    "here": "this development",
+    "shrinkage": "a calibration slope of 0.9 in new patients",
+    "optimism": "R-squared too large by at most 0.05",
+    "overall_risk": "the overall risk known to 5 percentage points",
+    "all": "all three",
+}
+
+
+def sample_size(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    How many patients there are, and how many the candidates would need, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``sample_size.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a criterion.
+    """
+    text = {
+        "patients": [f"{row.patients:.0f}" for row in table.itertuples()],
+        "events": [f"{row.events:.0f}" for row in table.itertuples()],
+        "candidate parameters": [f"{row.parameters:.0f}" for row in table.itertuples()],
+        "events a parameter": [f"{row.events_per_parameter:.1f}" for row in table.itertuples()],
+    }
+    index = pd.Index([_CRITERIA[name] for name in table["criterion"]], name="for")
+    shown = _Whole(pd.DataFrame(text, index=index))
+    shown.attrs["nothing"] = "Nothing was fitted here: these patients only try the frozen models."
     return shown
 
 
@@ -1486,15 +1599,23 @@ def worth(table: pd.DataFrame) -> str:
     if not rows:
         return "Nothing was bootstrapped, so nothing is corrected for optimism."
     row = rows[0]
-    said = f"Corrected for optimism the AUC is {interval(row.corrected, row.low, row.high)}."
+    figure = interval(row.corrected, row.low, row.high)
+    said = f"Corrected for optimism the AUC of {_the(row.model)} is {figure}."
     if row.low > 0.5:
         return said
+    if row.model != "clinical":
+        return f"{said} Chance (0.5) lies within that interval: **its factors may tell nothing.**"
     return (
         f"{said} Chance (0.5) lies within that interval: **these factors do not tell who will have "
         f"the event.** An AUC out of fold below 0.5 says the same: what one part of a small sample "
         f"seems to show, the rest does not. The nomogram, the decision curve and the thresholds of "
         f"this model show how such a model would be read; it is not one to use."
     )
+
+
+def _the(model: str) -> str:
+    """A model within a sentence."""
+    return "the clinical model" if model == "clinical" else label(model)
 
 
 def auc_by_coding(table: pd.DataFrame) -> pd.DataFrame:
@@ -1758,6 +1879,33 @@ def wald(table: pd.DataFrame) -> pd.DataFrame:
         ]
         text["p"] = [p_value(row.p_value) for row in rows]
     return _Whole(pd.DataFrame(text).set_index(pd.Index(map(term, table["term"]), name="factor")))
+
+
+def coefficients(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Model CS's odds ratios by every way to estimate them, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``coefficients.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text, indexed by factor.
+    """
+    rows = [row for row in table.itertuples() if row.term != "intercept"]
+    text = {
+        "odds ratio (95 % by Wald)": [interval(r.odds_ratio, r.low, r.high, 2) for r in rows],
+        "95 % by profile": [_span(r.profile_low, r.profile_high, 2) for r in rows],
+        "Firth": [f"{r.firth:.2f}" for r in rows],
+        "ridge": [f"{r.ridge:.2f}" for r in rows],
+    }
+    index = pd.Index([term(row.term) for row in rows], name="factor")
+    shown = _Whole(pd.DataFrame(text, index=index))
+    shown.attrs["nothing"] = "Model CS was not fitted here, or holds no factor."
+    return shown
 
 
 def term(name: str) -> str:
