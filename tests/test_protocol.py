@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ import sample_study
 
 from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo_patients
-from hcc_utils.models import case_mix, folds, protocol, record
+from hcc_utils.models import case_mix, folds, optimism, protocol, record
 from hcc_utils.models.bundle import Bundle
 from hcc_utils.models.record import CURVES, NOISE, SPREAD
 from hcc_utils.models.settings import Settings
@@ -71,6 +72,24 @@ def inner_scores(patients, d):
 def test_each_model_s_scores_carry_the_origin_they_have(developed):
     origins = developed[1].table.groupby("model")["origin"].unique().map(list).to_dict()
     assert origins == {"cs": ["out_of_fold"], "d": ["out_of_fold"], "csd": ["stacked"]}
+
+
+def test_a_development_says_how_firmly_its_model_stands(development, tmp_path, monkeypatch):
+    """Two resamples in place of 200; every table that chapter 04 writes is there."""
+    fewer = partial(optimism.bootstrapped, resamples=2)
+    monkeypatch.setattr(protocol.optimism, "bootstrapped", fewer)
+    patients, d = development
+    here = results.Folder(root=tmp_path, study="s", centre="development", stage="04_comparison")
+    results.write_table(patients, here.path / "patients.csv")
+    results.write_table(pd.DataFrame(columns=["outer_fold"]), here.path / "inner_scores_d.csv")
+    d.write(here.path / "scores_d.csv")
+    found = protocol.at_centre(sample_study.manifest(tmp_path), here)
+    found.write(here)
+    assert here.read("coefficients.csv")["term"].tolist()[1:] == list(found.models.clinical.terms)
+    assert here.read("sample_size.csv")["events"][0] == patients[ENDPOINT].sum()
+    assert set(here.read("optimism.csv")["model"]) == {"cs"}
+    assert set(here.read("inclusion.csv")["frequency"]) <= {0, 0.5, 1}
+    assert here.read("instability.csv")["n"].sum() == len(patients)
 
 
 def test_the_nested_loop_makes_model_csd_out_of_fold(development):

@@ -83,10 +83,9 @@ class Imputer:
         pandas.DataFrame
             A copy; other columns are as they were.
         """
-        table = checks.columns(_derived(patients, self.values), self.values, name="patients").copy()
-        for name, value in self.values.items():
-            table[name] = self._known(table, name).fillna(value)
-        return table
+        table = checks.columns(_derived(patients, self.values), self.values, name="patients")
+        known = {name: self._known(table, name).fillna(v) for name, v in self.values.items()}
+        return table.assign(**known)
 
     def complete(self, patients: pd.DataFrame) -> checks.Bools:
         """
@@ -230,7 +229,8 @@ class ClinicalModel:
             As from `score`.
         """
         variables = variables_of(self.terms)
-        complete = self.imputer.apply(_derived(patients, variables))
+        needed = _derived(patients, variables).filter(sorted(variables))
+        complete = self.imputer.apply(needed)
         _require_known(complete, variables)
         return _columns(complete, list(self.terms))
 
@@ -494,9 +494,9 @@ def fit(
     """
     table = _derived(patients, CANDIDATES)
     chosen = candidates_in(table) if candidates is None else list(candidates)
-    event = checks.outcomes(
-        outcome, checks.columns(table, [outcome], name="patients")[outcome], both=True
-    )
+    needed = list(dict.fromkeys([outcome, *chosen]))
+    table = checks.columns(table, needed, name="patients")[needed]
+    event = checks.outcomes(outcome, table[outcome], both=True)
     imputer = Imputer.learn(table, chosen)
     complete = imputer.apply(table)
     screened = screen(complete, outcome, list(imputer.values))
@@ -747,15 +747,17 @@ def _screened(table: pd.DataFrame, outcome: str, name: str) -> dict[str, object]
     """One candidate's row."""
     from scipy.stats import chi2
 
-    rows = table[[outcome, name]].dropna()
+    known = table[name].notna() & table[outcome].notna()
+    rows = table if known.all() else table[known]
     row: dict[str, object] = {"variable": name, "n": len(rows), "df": 0, "p_value": np.nan}
     event = checks.outcomes(outcome, rows[outcome])
     _, columns = design(rows, [name])
-    if len(rows) == 0 or event.all() or not event.any() or np.linalg.matrix_rank(columns) == 1:
+    if len(rows) == 0 or event.all() or not event.any():
         return {**row, "note": "constant"}
     alone = logistic.maximum_likelihood(columns, event)
-    none = logistic.maximum_likelihood(columns[:, :1], event)
-    p_value = float(chi2.sf(none.deviance - alone.deviance, alone.rank - 1))
+    if alone.rank == 1:
+        return {**row, "note": "constant"}
+    p_value = float(chi2.sf(logistic.null_deviance(event) - alone.deviance, alone.rank - 1))
     note = "separated" if logistic.separated(columns, event, alone) else ""
     return {**row, "df": alone.rank - 1, "p_value": p_value, "note": note}
 

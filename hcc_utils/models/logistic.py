@@ -13,6 +13,8 @@ from hcc_utils.evaluation.separation import separates
 
 _STEPS = 100
 _ROUNDING = 1e-9  # a remainder smaller than this is none
+_FAR_FROM_REPEATED = 1e-4  # between the singular values: the normal equations lose half the digits
+_NEAR_CERTAIN = 1e-6  # the weight of a risk
 
 
 @dataclass(frozen=True)
@@ -63,18 +65,43 @@ def maximum_likelihood(
         is at its limit and the coefficients mean nothing: see `separated`.
     """
     log_odds = np.where(event, 1.0, -1.0) * np.log(3)  # R's start: a risk of 3/4 or 1/4
-    deviance = np.inf
+    deviance, rank, quick = np.inf, 0, False
     for _ in range(_STEPS):
         risk = _risk(log_odds)
         weight = risk * (1 - risk)
-        root = np.sqrt(weight)
         target = log_odds - offset + (event - risk) / weight
-        beta, _, rank, _ = np.linalg.lstsq(design * root[:, None], target * root, rcond=None)
+        if quick and weight.min() > _NEAR_CERTAIN:
+            weighted = design * weight[:, None]
+            beta = np.linalg.solve(weighted.T @ design, weighted.T @ target)
+        else:
+            root = np.sqrt(weight)
+            beta, _, rank, spread = np.linalg.lstsq(
+                design * root[:, None], target * root, rcond=None
+            )
+            quick = rank > 0 and spread[-1] > _FAR_FROM_REPEATED * spread[0]
         log_odds = design @ beta + offset
         before, deviance = deviance, _deviance(log_odds, event)
         if abs(deviance - before) < 1e-12 * (deviance + 0.1):
             break
     return Fit(beta, _information(design, log_odds), deviance, int(rank))
+
+
+def null_deviance(event: checks.Bools) -> float:
+    """
+    The deviance of the intercept alone.
+
+    Parameters
+    ----------
+    event : numpy.ndarray of bool, shape (n_patients,)
+        True where the event happened; both classes are there.
+
+    Returns
+    -------
+    float
+        Minus twice the log-likelihood of the prevalence.
+    """
+    share = event.mean()
+    return float(-2 * len(event) * (share * np.log(share) + (1 - share) * np.log(1 - share)))
 
 
 def profile(

@@ -334,8 +334,8 @@ def instability(table: pd.DataFrame) -> go.Figure:
         f"{row.risk:.0%} by the model, {row.low:.0%} to {row.high:.0%} by 95 of 100 resamples"
         for row in (lowest, highest)
     ]
-    _fraction(figure.update_xaxes, "Risk by the model (means of groups of like risk)")
-    _fraction(figure.update_yaxes, "Risk by models made anew from resamples")
+    _fraction(figure.update_xaxes, "Risk by the model")
+    _fraction(figure.update_yaxes, "Risk by models of resamples")
     return _finish(figure, f"Stability of the risks: {'; '.join(said)}.", height=460)
 
 
