@@ -1,4 +1,4 @@
-"""Riley's criteria. The worked example is the one in the manual of the R package pmsampsize."""
+"""Riley's criteria, worked by hand from their formulas."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from hcc_utils.checks import InputError
 from hcc_utils.models import sample_size
 
 
-def test_the_example_of_pmsampsize():
-    """Its manual's ``type = "b"``: 24 parameters, prevalence .174, R-squared .288 give 662.
+def test_an_example_worked_by_hand():
+    """24 parameters, prevalence .174 and R-squared .288 need 662 patients.
 
-    By hand: 24 / (0.1 * 0.38566) = 622.3; the largest R-squared is .603 and the slope
+    24 / (0.1 * 0.38566) = 622.3; the largest R-squared is .603 and the slope
     .288 / (.288 + .05 * .603) = .9052, so 24 / (.0948 * .38296) = 661.1; 39.2**2 * .1437 = 220.9.
     """
     found = sample_size.riley(24, 0.174, 0.288).set_index("criterion")
