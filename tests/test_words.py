@@ -353,8 +353,10 @@ def test_stability_is_said_from_the_tables():
     assert "HBV infection and Capsule came together most often (50% of the resamples" in said
 
 
-def test_nothing_is_said_of_stability_where_nothing_was_bootstrapped():
-    assert words.stability(SimpleNamespace(instability=pd.DataFrame())) == ""
+def test_where_nothing_was_bootstrapped_stability_says_so():
+    """The book refuses an empty sentence."""
+    said = words.stability(SimpleNamespace(instability=pd.DataFrame()))
+    assert said.startswith("No fit was bootstrapped here")
 
 
 def test_needs_are_read_below_what_is_here():

@@ -1503,11 +1503,11 @@ def stability(bootstrap: Any) -> str:
     Returns
     -------
     str
-        Markdown; nothing where nothing was bootstrapped.
+        Markdown; that nothing was bootstrapped, where no fit was.
     """
     moved = bootstrap.instability
     if moved.empty:
-        return ""
+        return "No fit was bootstrapped here, so nothing is said of how firmly it stands."
     far = (moved["difference"] * moved["n"]).sum() / moved["n"].sum()
     most = moved.loc[moved["difference"].idxmax()]
     lines = (
