@@ -29,6 +29,8 @@ def here(tmp_path):
     """Twenty patients a hospital, as notebooks 01 to 03 leave them; hospital D was refused."""
     pixels, slices, patients = study(n_patients=60)
     patients["centre"] = np.repeat(CENTRES, 20)
+    draw = np.random.default_rng(2)
+    patients["diameter_mm"] = draw.normal(50, 10, 60) + 15 * patients["aggressive_pd"]
     for centre, own in patients.groupby("centre"):
         origin = "out_of_fold" if centre == "hospital_a" else "external"
         folder = tmp_path / "s" / ("development" if centre == "hospital_a" else str(centre))
@@ -37,8 +39,11 @@ def here(tmp_path):
         results.write_table(slices[mine], folder / "slices.csv")
         np.save(folder / "slices.npy", pixels[mine])
         risk = np.linspace(0.1, 0.9, 20)
-        leak_free = Scores.of(own, model="d", origin=origin, score=risk, risk=risk)
-        leak_free.write(folder / "scores_d.csv")
+        cs, d, csd = (
+            Scores.of(own, model=model, origin=origin, score=risk, risk=risk)
+            for model in ("cs", "d", "csd")
+        )
+        (cs + d + csd).write(folder / "scores.csv")
     verdicts = {"accepted": ["hospital_c"], "refused": {"hospital_d": ["a reason"]}}
     results.write_json(verdicts, tmp_path / "s" / "accepted.json")
     return results.Folder(root=tmp_path, **HERE)
@@ -53,9 +58,17 @@ def test_each_score_says_what_the_network_has_seen(here, one_site):
     found = as_published.at_one_site(one_site, here=here, profile="tiny")
     table = found.scores.table
     assert set(table["protocol"]) == {"as_published"}
-    origins = table.groupby("centre")["origin"].unique().map(list).to_dict()
-    assert origins == {"hospital_a": ["apparent"], "hospital_c": ["tuned"]}
-    assert found.gap["patients"].tolist() == ["development", "hospital_c"]
+    origins = table.groupby(["model", "centre"])["origin"].unique().map(list).to_dict()
+    assert origins == {
+        ("cs", "hospital_a"): ["apparent"],
+        ("cs", "hospital_c"): ["external"],
+        ("csd", "hospital_a"): ["apparent"],
+        ("csd", "hospital_c"): ["tuned"],
+        ("d", "hospital_a"): ["apparent"],
+        ("d", "hospital_c"): ["tuned"],
+    }
+    assert found.gap["patients"].tolist() == ["development", "hospital_c"] * 3
+    assert found.gap["model"].tolist() == ["cs", "cs", "d", "d", "csd", "csd"]
     found.write(here)
     assert {"scores_as_published.csv", "gap.csv", "networks"} == {
         path.name for path in here.path.iterdir()
@@ -67,8 +80,20 @@ def test_several_validation_centres_stand_together_too(here, one_site):
     results.write_json(verdicts, here.path.parent / "accepted.json")
     found = as_published.at_one_site(one_site, here=here, profile="tiny")
     groups = ["development", "hospital_c", "hospital_d", "validation"]
-    assert found.gap["patients"].tolist() == groups
-    assert found.gap["n"].tolist() == [20, 20, 20, 40]
+    assert found.gap["patients"].tolist() == groups * 3
+    assert found.gap["n"].tolist() == [20, 20, 20, 40] * 3
+
+
+def test_without_a_factor_the_clinical_model_is_constant_and_the_rest_runs(here, one_site):
+    """Where nothing is recorded Model CS ranks nobody: its AUC is one half."""
+    for centre in ("development", "hospital_c"):
+        path = here.path.parent / centre / "patients.csv"
+        table = results.read_table(path).drop(columns="diameter_mm")
+        results.write_table(table, path)
+    found = as_published.at_one_site(one_site, here=here, profile="tiny")
+    of = found.gap.set_index(["model", "patients"])["as_published"]
+    assert of["cs"].tolist() == [0.5, 0.5]
+    assert of["csd"].tolist() == pytest.approx(of["d"].tolist())
 
 
 def test_without_the_manifest_s_word_nothing_is_opened(here, tmp_path):

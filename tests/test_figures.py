@@ -218,7 +218,7 @@ WORDS = {
     "learning_curves": "from 0.700 to 0.400 on average",
     "network": "1,602 parameters in all. C_Block: 64 × 64 × 16, 176 parameters; R_Block 1",
     "noise_probe": "the paper's noisy copies: from 0.25 without noise to 0.99 with most",
-    "gap": "Development: 0.700 leak-free, 0.950 as published; All validation centres: 0.600",
+    "gap": "Model D · Development: 0.700 leak-free, 0.950 as published; Model D · All validation",
     "nomogram": "Largest diameter (mm) up to 100 points",
     "contact_sheet": "2 CT slices, the box outlined in each, window 100 HU wide 250 HU",
     "score_distribution": "Model CSD, no event: median 0.03",

@@ -170,7 +170,10 @@ def test_a_stage_that_is_given_a_bundle_hands_no_network_on():
 
 def test_the_papers_choices_run_once_after_every_centre_s_network():
     waits = plan().inputs("as_published", "08_as_published")
-    assert waits == ["results/s/development/03_cnn.done.json", "results/s/x/03_cnn.done.json"]
+    assert waits == [
+        "results/s/development/04_comparison.done.json",
+        "results/s/x/04_comparison.done.json",
+    ]
     given = plan().parameters("as_published", "08_as_published")
     assert given == {"manifest": "m.yaml", "results_root": "results", "profile": "tiny"}
     assert "results/s/as_published/08_as_published.done.json" in plan().everything_done()

@@ -1,4 +1,4 @@
-"""Model D by the paper's choices, which look at validation patients too, beside the leak-free one.
+"""The models by the paper's choices, which look at validation patients too, beside leak-free ones.
 
 Only where all centres' rows lie at one site; in a folder of its own, which no other stage reads.
 """
@@ -6,7 +6,7 @@ Only where all centres' rows lie at one site; in a folder of its own, which no o
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +16,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation.gap import gap
-from hcc_utils.models import model_d, training
+from hcc_utils.models import apparent, combined, model_d, training
 from hcc_utils.models.model_d import Images
 from hcc_utils.models.scoring import Pixels
 from hcc_utils.models.settings import PROFILES
@@ -24,6 +24,7 @@ from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
+from hcc_utils.study.vocabulary import MODELS
 
 _DEVELOPMENT = "development"
 VALIDATION = "validation"  # all its patients together
@@ -37,7 +38,8 @@ class AsPublished:
     Parameters
     ----------
     scores : Scores
-        Protocol ``as_published``: development's apparent, the validation centres' tuned.
+        Protocol ``as_published``: development's apparent; at validation centres Models D and CSD
+        tuned, Model CS external.
     curve : pandas.DataFrame
         How the network was trained.
     gap : pandas.DataFrame
@@ -64,7 +66,7 @@ class AsPublished:
 
 def at_one_site(study: Manifest, *, here: Folder, profile: str) -> AsPublished:
     """
-    Model D as published, of all patients of a study.
+    Models CS, D and CSD as published, of all patients of a study.
 
     Parameters
     ----------
@@ -93,9 +95,12 @@ def at_one_site(study: Manifest, *, here: Folder, profile: str) -> AsPublished:
     root = here.path.parent
     groups = [_DEVELOPMENT, *results.accepted(root)]
     parts = {name: Images.read(replace(here, centre=name), study.endpoint) for name in groups}
-    scores, curve = _scored(parts, study, here, profile)
-    leak_free = {name: Scores.read(root / name / "scores_d.csv") for name in groups}
-    return AsPublished(_sum(scores), curve, _gaps(leak_free, scores))
+    d, curve = _scored(parts, study, here, profile)
+    cs = apparent.scores({name: part.patients for name, part in parts.items()}, study.endpoint)
+    csd = combined.as_published(cs, {name: d[name] for name in cs})
+    scores = {name: _sum(one[name] for one in (cs, d, csd) if name in one) for name in groups}
+    leak_free = {name: Scores.read(root / name / "scores.csv") for name in groups}
+    return AsPublished(_sum(scores.values()), curve, _gaps(leak_free, scores))
 
 
 def _scored(
@@ -143,12 +148,18 @@ def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.D
     both = {name: leak_free[name] + as_published[name] for name in leak_free}
     validation = {name: scores for name, scores in both.items() if name != _DEVELOPMENT}
     if len(validation) > 1:
-        both[VALIDATION] = _sum(validation)
+        both[VALIDATION] = _sum(validation.values())
     tables = [gap(scores).assign(patients=name) for name, scores in both.items()]
-    return pd.concat(tables, ignore_index=True)
+    table = pd.concat(tables, ignore_index=True)
+    return table.sort_values("model", key=_place, kind="stable", ignore_index=True)
 
 
-def _sum(scores: dict[str, Scores]) -> Scores:
+def _place(models: pd.Series) -> pd.Series:
+    """Where each model stands in the vocabulary."""
+    return models.map(list(MODELS).index)
+
+
+def _sum(scores: Iterable[Scores]) -> Scores:
     """All scores, one below the other."""
-    first, *others = scores.values()
+    first, *others = scores
     return sum(others, start=first)

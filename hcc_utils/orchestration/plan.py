@@ -66,8 +66,8 @@ def _no_peeking(manifest: Manifest, chapters: dict[str, str]) -> str:
             "The paper's choices look at validation patients too, so they are repeated only where "
             "rows_at_one_site in the manifest says that all centres' rows lie at one site."
         )
-    if "03_cnn" in chapters or manifest.demonstrate_with:
-        return "This study trains no network of its own."
+    if {"03_cnn", "04_comparison"} & set(chapters) or manifest.demonstrate_with:
+        return "This study trains no network of its own, or compares no models."
     return ""
 
 
@@ -290,7 +290,7 @@ class Plan:
         """The centres' stages that a stage over all centres waits for."""
         if stage == "07_pooled":
             return [(centre, "06_survival") for centre in self.validation]
-        return [(centre, "03_cnn") for centre in self.data]
+        return [(centre, "04_comparison") for centre in self.data]
 
     def _before(self, stage: str) -> list[str]:
         """The stages before, those left out replaced by the ones before them."""

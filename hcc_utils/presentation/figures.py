@@ -609,16 +609,16 @@ def gap(table: pd.DataFrame) -> go.Figure:
     Parameters
     ----------
     table : pandas.DataFrame
-        Rows of ``gap.csv`` of one model.
+        Rows of ``gap.csv``.
 
     Returns
     -------
     plotly.graph_objects.Figure
-        For each group of patients a point a protocol.
+        For each model and group of patients a point a protocol.
     """
-    if _empty(table, ["patients", "leak_free", "as_published", "difference"], "table"):
+    if _empty(table, ["model", "patients", "leak_free", "as_published"], "table"):
         return _nothing("Gap between the protocols")
-    names = [group_of_centres(str(patients)) for patients in table["patients"]]
+    names = [f"{label(row.model)} · {group_of_centres(row.patients)}" for row in table.itertuples()]
     places = np.arange(len(table))[::-1]
     figure, said = go.Figure(), []
     for protocol, colour, symbol, above in (

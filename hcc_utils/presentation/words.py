@@ -41,7 +41,7 @@ METRICS: dict[str, str] = {
 }
 _CHI_SQUARES = ("likelihood_ratio", "hosmer_lemeshow")
 """Figures that are held against chance and have no interval."""
-_CHOICE = {"apparent": "fitted on them", "tuned": "chosen on them"}
+_CHOICE = {"apparent": "fitted on them", "tuned": "chosen on them", "external": "new to them"}
 """What a model has to do with the patients whom it scores, by the origin of its scores."""
 NOTES: dict[str, str] = {
     "one_class": "only events or only non-events: nothing can be estimated",
@@ -1768,22 +1768,22 @@ def gap(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Text: a row a group of patients and model, with the choice behind the difference.
+        Text: a row a model and group of patients, with what the paper's model was to them.
     """
     rows = list(table.itertuples())
     leak_free = [interval(r.leak_free, r.leak_free_low, r.leak_free_high) for r in rows]
     published = [interval(r.as_published, r.as_published_low, r.as_published_high) for r in rows]
     more = [interval(r.difference, r.difference_low, r.difference_high) for r in rows]
     text = {
-        "patients": [group_of_centres(r.patients) for r in rows],
         "model": [label(r.model) for r in rows],
+        "patients": [group_of_centres(r.patients) for r in rows],
         "leak-free": leak_free,
         "by the paper's choices": published,
         "difference": more,
         "the paper's model was": [_CHOICE[r.as_published_origin] for r in rows],
         "events": [f"{r.events} of {r.n}" for r in rows],
     }
-    return _Whole(pd.DataFrame(text).set_index(["patients", "model"]))
+    return _Whole(pd.DataFrame(text).set_index(["model", "patients"]))
 
 
 def gap_sentences(table: pd.DataFrame) -> str:
