@@ -212,4 +212,4 @@ def test_of_a_demonstration_nothing_is_said(chapter):
     made = spread.at_centre(images, found, here=here, bundle="elsewhere")
     assert made.patients.empty
     assert made.seeds.empty
-    assert words.spread_verdict(made.patients) == words._NOT_JUDGED
+    assert words.spread_verdict(made.patients) == words.network.NOT_JUDGED

@@ -103,7 +103,11 @@ def test_of_a_demonstration_nothing_is_said(development, recut):
     made = trust.trust(manifest(here), images, found, here=here, bundle="elsewhere")
     for table in (made.told, made.centres, made.size, made.robustness):
         assert table.empty
-    assert words.within_centres(made.centres) == words.size_verdict(made.size) == words._NOT_JUDGED
+    assert (
+        words.within_centres(made.centres)
+        == words.size_verdict(made.size)
+        == words.network.NOT_JUDGED
+    )
     for shown in (words.told(made.told), words.size(made.size), words.robustness(made.robustness)):
         assert shown._repr_html_() == "<p>Nothing to show.</p>"
 
