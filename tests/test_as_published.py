@@ -75,6 +75,11 @@ def test_each_score_says_what_the_network_has_seen(here, one_site):
     }
 
 
+def test_the_manifests_network_is_trained_here_too(here, tmp_path):
+    two = sample_study.manifest(tmp_path, rows_at_one_site=True, network={"members": 2})
+    assert as_published.at_one_site(two, here=here, profile="tiny").curve["network"].nunique() == 2
+
+
 def test_several_validation_centres_stand_together_too(here, one_site):
     verdicts = {"accepted": ["hospital_c", "hospital_d"], "refused": {}}
     results.write_json(verdicts, here.path.parent / "accepted.json")

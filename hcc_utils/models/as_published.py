@@ -19,7 +19,6 @@ from hcc_utils.evaluation.gap import gap
 from hcc_utils.models import apparent, combined, model_d, training
 from hcc_utils.models.model_d import Images
 from hcc_utils.models.scoring import Pixels
-from hcc_utils.models.settings import PROFILES
 from hcc_utils.study import results
 from hcc_utils.study.manifest import Manifest
 from hcc_utils.study.results import Folder
@@ -107,7 +106,7 @@ def _scored(
     parts: dict[str, Images], study: Manifest, here: Folder, profile: str
 ) -> tuple[dict[str, Scores], pd.DataFrame]:
     """Each group's scores by one network that has seen them all, and its curve."""
-    settings = replace(PROFILES[profile], seed=study.seed)
+    settings = model_d.settings_of(study, profile)
     patients = pd.concat([part.patients for part in parts.values()], ignore_index=True)
     slices = pd.concat([part.slices for part in parts.values()], ignore_index=True)
     learns = patients["patient_id"].isin(parts[_DEVELOPMENT].patients["patient_id"])

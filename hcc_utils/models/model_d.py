@@ -176,8 +176,32 @@ def at_centre(
     made = here.read_json("preprocessing.json")
     if bundle:
         return _frozen(images, Path(bundle), made, origin(here, bundle=bundle))
-    checks.one_of("profile", profile, PROFILES)
     return _development(study, images, here.path / NETWORKS, made, profile)
+
+
+def settings_of(study: Manifest, profile: str) -> Settings:
+    """
+    How a study's networks are trained.
+
+    Parameters
+    ----------
+    study : Manifest
+        Its seed, and what it says under ``network``.
+    profile : str
+        ``tiny``, ``fast`` or ``full``: how long.
+
+    Returns
+    -------
+    Settings
+        Of the leak-free protocol; `training.tuned` balances as the paper does.
+
+    Raises
+    ------
+    InputError
+        If there is no such profile.
+    """
+    checks.one_of("profile", profile, PROFILES)
+    return replace(PROFILES[profile], seed=study.seed, **study.network.model_dump())
 
 
 def scorers(images: Images, found: ModelD, *, here: Folder, bundle: str) -> Scorers:
@@ -212,9 +236,8 @@ def _development(
     study: Manifest, images: Images, folder: Path, made: dict[str, Any], profile: str
 ) -> ModelD:
     """Networks trained without each fold, and one on everybody for other centres."""
-    seed = study.seed
-    settings = replace(PROFILES[profile], seed=seed, **study.network.model_dump())
-    fold = folds.assign(images.patients, seed=seed, event=images.endpoint)
+    settings = settings_of(study, profile)
+    fold = folds.assign(images.patients, seed=study.seed, event=images.endpoint)
     given = (images.pixels_hu, images.slices, images.patients)
     scores, curves = training.cross_fit(*given, fold, settings, folder, event=images.endpoint)
     ensemble, final = training.refit(*given, settings, folder, event=images.endpoint)
@@ -229,7 +252,7 @@ def _development(
         settings=ensemble.settings,
         preprocessing=made,
         training_centres=sorted(images.patients["centre"].unique()),
-        seed=seed,
+        seed=study.seed,
         synthetic=study.synthetic,
         versions={name: metadata.version(name) for name in ("torch", "numpy", "hcc-utils")},
     )
