@@ -21,6 +21,7 @@ from hcc_utils.presentation.words import (
     METRICS,
     group_name,
     group_of_centres,
+    subgroup_name,
 )
 from hcc_utils.study.vocabulary import MODELS, label
 
@@ -1157,6 +1158,8 @@ def _row_names(table: pd.DataFrame) -> Iterator[str]:
 
 def _row_name(value: str) -> str:
     """A centre, model or subgroup as a reader knows it."""
+    if ": " in value:
+        return subgroup_name(value)
     words = label(value)
     return words.replace("_", " ").title() if words.islower() and "_" in words else _sentence(words)
 

@@ -78,6 +78,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "calibration_smooth.csv",
         "added.csv",
         "reclassification.csv",
+        "subgroups.csv",
         "coefficients.csv",
         "sample_size.csv",
         "optimism.csv",

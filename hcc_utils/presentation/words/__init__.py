@@ -11,6 +11,10 @@ from hcc_utils.presentation.words.comparison import (
     notes,
     reclassification,
     reclassification_verdict,
+    subgroup_differences,
+    subgroup_name,
+    subgroups,
+    subgroups_verdict,
 )
 from hcc_utils.presentation.words.images import (
     hounsfield,
@@ -158,6 +162,10 @@ __all__ = [
     "spread_verdict",
     "stability",
     "stages",
+    "subgroup_differences",
+    "subgroup_name",
+    "subgroups",
+    "subgroups_verdict",
     "support",
     "survival",
     "tables_one",

@@ -239,6 +239,113 @@ def reclassification_verdict(table: pd.DataFrame) -> str:
     )
 
 
+def subgroups(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    Each model's figures in each subgroup, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``subgroups.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a subgroup and model.
+    """
+    alone = table[~table["metric"].str.endswith("_difference")]
+    key = ["subgroup", "model"]
+    text = {}
+    for (subgroup, model), rows in alone.groupby(key, sort=False):
+        counted = rows.iloc[0]
+        cells = {figure(row): estimate(row) for row in rows.itertuples()}
+        text[subgroup_name(subgroup), label(model)] = {
+            "patients": str(counted["n"]),
+            "events": str(counted["events"]),
+            **cells,
+        }
+    shown = Whole(pd.DataFrame.from_dict(text, orient="index"))
+    shown.index = pd.MultiIndex.from_tuples(text, names=key) if text else shown.index
+    shown.attrs["nothing"] = _NO_SUBGROUPS
+    return shown
+
+
+def subgroup_differences(table: pd.DataFrame) -> pd.DataFrame:
+    """
+    What two subgroups differ by, in a reader's words.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``subgroups.csv``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Text: a row a figure, pair of subgroups and model; p as it is and by Holm.
+    """
+    rows = list(table[table["metric"].str.endswith("_difference")].itertuples())
+    text = {
+        "figure": [figure(row) for row in rows],
+        "subgroups": [subgroup_name(row.subgroup) for row in rows],
+        "model": [label(row.model) for row in rows],
+        "difference (95 % interval)": [estimate(row) for row in rows],
+        "p": [p_value(row.p_value) for row in rows],
+        "p (Holm)": [p_value(row.p_value_holm) for row in rows],
+        "note": ["few events" if "too_few" in row.note else "" for row in rows],
+    }
+    shown = Whole(pd.DataFrame(text).set_index(["figure", "subgroups", "model"]))
+    shown.attrs["nothing"] = "There are no two subgroups to compare."
+    return shown
+
+
+def subgroups_verdict(table: pd.DataFrame) -> str:
+    """
+    Whether subgroups differ, and how many differences were tested.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``subgroups.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    tested = table.dropna(subset="p_value")
+    if tested.empty:
+        return "No difference between subgroups can be tested on these patients and scores."
+    below, left = ((tested[name] < 0.05).sum() for name in ("p_value", "p_value_holm"))
+    return (
+        f"{len(tested)} difference(s) between subgroups were tested; {below} had p below .05 "
+        f"(where nothing differs, one in twenty does by chance), {left} after Holm's adjustment "
+        f"for their number. A difference that is not shown is not shown to be absent: see how "
+        f"wide the intervals are."
+    )
+
+
+def subgroup_name(name: str) -> str:
+    """
+    A subgroup as a reader knows it.
+
+    Parameters
+    ----------
+    name : str
+        As ``subgroups.csv`` has it.
+
+    Returns
+    -------
+    str
+        For instance ``Initial treatment: TACE``.
+    """
+    variable, levels = name.split(": ")
+    return f"{label(variable)}: {levels.replace('tace', 'TACE')}"
+
+
+_NO_SUBGROUPS = "These patients have neither treatments nor stages to part them by."
+
+
 def notes(table: pd.DataFrame) -> str:
     """
     What must be known of a table's figures, each note once.

@@ -29,6 +29,7 @@ METRICS: dict[str, str] = {
     "brier_difference": "Difference in Brier score",
     "scaled_brier_difference": "Difference in scaled Brier score",
     "net_benefit_difference": "Difference in net benefit",
+    "slope_difference": "Difference in calibration slope",
     "likelihood_ratio": "Chi-square of what is added",
     "nri_categorical": "NRI (at the threshold)",
     "nri": "NRI (continuous)",
