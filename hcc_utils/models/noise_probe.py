@@ -18,7 +18,7 @@ from hcc_utils.models.settings import PUBLISHED_NOISE_SD, Settings
 from hcc_utils.study.progress import say
 
 NOISE_SDS = (0.0, 0.03, 0.1, PUBLISHED_NOISE_SD)  # on the windowed scale, from 0 to 1
-COLUMNS = ("protocol", "noise_sd", "mean_score", "low", "high", "n")
+COLUMNS = ("protocol", "noise_sd", "noise_hu", "trained_sd", "mean_score", "low", "high", "n")
 
 
 def noise_probe(
@@ -61,8 +61,9 @@ def noise_probe(
     -------
     pandas.DataFrame
         One row a protocol and amount of noise: ``protocol``, ``noise_sd`` (from 0 to 1 the window
-        is wide), ``mean_score``, its 95 % bootstrap interval over patients ``low`` and ``high``,
-        ``n`` patients.
+        is wide), ``noise_hu`` (the same in Hounsfield units), ``trained_sd`` (of the noise that
+        the network saw in training), ``mean_score``, its 95 % bootstrap interval over patients
+        ``low`` and ``high``, ``n`` patients.
     """
     cases = Cases.of(pixels_hu, slices, patients, event)
     job = Job(name="fold0", learns=np.flatnonzero(fold != 0), scores=np.flatnonzero(fold == 0))
@@ -76,9 +77,10 @@ def noise_probe(
     for protocol, (how, where) in ways.items():
         network, _ = fitting.fit(cases, job, how, where, progress)
         for noise_sd in NOISE_SDS:
-            score = _scores(cases, quiet, noise_sd * settings.window_width_hu, network, how)
-            low, high = intervals.bootstrapped_mean(score, seed=0)
-            rows.append((protocol, noise_sd, float(score.mean()), low, high, len(quiet)))
+            noise_hu = noise_sd * settings.window_width_hu
+            score = _scores(cases, quiet, noise_hu, network, how)
+            found = (float(score.mean()), *intervals.bootstrapped_mean(score, seed=0))
+            rows.append((protocol, noise_sd, noise_hu, how.noise_sd, *found, len(quiet)))
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 

@@ -19,6 +19,7 @@ from hcc_utils.presentation.words import (
     ATTRIBUTIONS,
     CODINGS,
     METRICS,
+    TRAININGS,
     group_name,
     group_of_centres,
     subgroup_name,
@@ -39,7 +40,6 @@ BLUE, ORANGE, GREEN, VERMILION, PURPLE, SKY, GREY = (
 _ORDER = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY)
 _COLOURS = {"cs": ORANGE, "d": GREEN, "csd": BLUE, "low": BLUE, "high": VERMILION}
 _DASHES = {"cs": "dot", "d": "dash", "csd": "solid"}
-_TRAININGS = {"leak_free": "noise for both outcomes", "as_published": "the paper's noisy copies"}
 _GAP = {"leak_free": "leak-free", "as_published": "by the paper's choices"}
 _STEPS = {"width": 2.5, "shape": "hv"}
 _TELEPHONE = 44  # letters of a legend that fit a telephone's width
@@ -585,7 +585,7 @@ def noise_probe(table: pd.DataFrame) -> go.Figure:
     figure = go.Figure()
     said = []
     for place, (protocol, rows) in enumerate(table.groupby("protocol", sort=False)):
-        name, colour = _TRAININGS[str(protocol)], (BLUE, VERMILION)[place]
+        name, colour = TRAININGS[str(protocol)], (BLUE, VERMILION)[place]
         _band(figure, name, colour, rows, "noise_sd", "linear")
         figure.add_scatter(
             x=rows["noise_sd"],

@@ -57,11 +57,56 @@ SPREAD: dict[str, str] = {
     "out_of_fold": "development, out of fold",
     "external": "these patients, external",
 }
+TRAININGS: dict[str, str] = {
+    "leak_free": "noise for both outcomes",
+    "as_published": "the paper's noisy copies",
+}
+MOVED = 0.1  # of a score: more is no rounding of a patient's risk
 SEEDS: dict[str, str] = {
     "sd_between_seeds": "SD of a patient's log odds between trainings",
     "sd_between_seeds_p95": "the same, 95th percentile of patients",
     "sd_between_patients": "SD of the log odds between patients",
 }
+
+
+def noise_verdict(table: pd.DataFrame) -> str:
+    """
+    What noise did to the scores of patients without the event, an item a way to train.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``noise_probe.csv``.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
+    items = [
+        _noise_verdict(TRAININGS[str(protocol)], rows.sort_values("noise_sd"))
+        for protocol, rows in table.groupby("protocol", sort=False)
+    ]
+    return "\n".join(items) or "Of this network it is not known what noise does to its scores."
+
+
+def _noise_verdict(name: str, rows: pd.DataFrame) -> str:
+    """How far one network moves within the noise that it saw in training, and beyond."""
+    seen = rows[rows["noise_sd"] <= rows["trained_sd"]].iloc[-1]
+    quiet, most = rows.iloc[0], rows.iloc[-1]
+    said = (
+        f"- **{name[0].upper()}{name[1:]}**: from {quiet['mean_score']:.2f} to "
+        f"{seen['mean_score']:.2f} at {seen['noise_hu']:.0f} HU, the noise of its training"
+    )
+    if seen["noise_sd"] < most["noise_sd"]:
+        said += f", and to {most['mean_score']:.2f} at {most['noise_hu']:.0f} HU, foreign to it"
+    moved = rows[(rows["mean_score"] - quiet["mean_score"]).abs() > MOVED]
+    if moved.empty:
+        return f"{said}. It hardly moves."
+    return (
+        f"{said}. From {moved.iloc[0]['noise_hu']:.0f} HU on it moves by more than {MOVED:g}: of "
+        f"a scan as noisy as that its scores mean nothing."
+    )
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:
