@@ -67,8 +67,9 @@ def test_each_score_says_what_the_network_has_seen(here, one_site):
         ("d", "hospital_a"): ["apparent"],
         ("d", "hospital_c"): ["tuned"],
     }
-    assert found.gap["patients"].tolist() == ["development", "hospital_c"] * 3
-    assert found.gap["model"].tolist() == ["cs", "cs", "d", "d", "csd", "csd"]
+    areas = found.gap[found.gap["metric"] == "auc"]
+    assert areas["patients"].tolist() == ["development", "hospital_c"] * 3
+    assert areas["model"].tolist() == ["cs", "cs", "d", "d", "csd", "csd"]
     found.write(here)
     assert {"scores_as_published.csv", "gap.csv", "networks"} == {
         path.name for path in here.path.iterdir()
@@ -85,8 +86,34 @@ def test_several_validation_centres_stand_together_too(here, one_site):
     results.write_json(verdicts, here.path.parent / "accepted.json")
     found = as_published.at_one_site(one_site, here=here, profile="tiny")
     groups = ["development", "hospital_c", "hospital_d", "validation"]
-    assert found.gap["patients"].tolist() == groups * 3
-    assert found.gap["n"].tolist() == [20, 20, 20, 40] * 3
+    areas = found.gap[found.gap["metric"] == "auc"]
+    assert areas["patients"].tolist() == groups * 3
+    assert areas["n"].tolist() == [20, 20, 20, 40] * 3
+
+
+def test_each_protocol_has_its_own_threshold_from_development(here, one_site):
+    """Youden's, by brute force over all risks: leak-free on its own scores, theirs on the fit."""
+    found = as_published.at_one_site(one_site, here=here, profile="tiny")
+    leak_free = Scores.read(here.path.parent / "development" / "scores.csv")
+    of = found.gap[found.gap["metric"] == "sensitivity"].set_index("model")
+    for model in ("cs", "d", "csd"):
+        apparent = found.scores.only(model=model, origin="apparent").table
+        assert set(of.loc[model, "as_published_threshold"]) == {_youden(apparent)}
+        assert set(of.loc[model, "leak_free_threshold"]) == {
+            _youden(leak_free.only(model=model).table)
+        }
+
+
+def test_scores_of_a_horizon_are_not_the_paper_s(here, one_site):
+    """Risks by 12 months stand in the same files; the paper's event counts whenever it came."""
+    before = as_published.at_one_site(one_site, here=here, profile="tiny").gap
+    for centre in ("development", "hospital_c"):
+        path = here.path.parent / centre / "scores.csv"
+        ever = Scores.read(path)
+        by_12 = ever.table.assign(risk=0.5, horizon_months=pd.array([12] * 60, dtype="Int64"))
+        (ever + Scores(by_12)).write(path)
+    after = as_published.at_one_site(one_site, here=here, profile="tiny").gap
+    pd.testing.assert_frame_equal(after, before)
 
 
 def test_without_a_factor_the_clinical_model_is_constant_and_the_rest_runs(here, one_site):
@@ -96,7 +123,8 @@ def test_without_a_factor_the_clinical_model_is_constant_and_the_rest_runs(here,
         table = results.read_table(path).drop(columns="diameter_mm")
         results.write_table(table, path)
     found = as_published.at_one_site(one_site, here=here, profile="tiny")
-    of = found.gap.set_index(["model", "patients"])["as_published"]
+    areas = found.gap[found.gap["metric"] == "auc"]
+    of = areas.set_index(["model", "patients"])["as_published"]
     assert of["cs"].tolist() == [0.5, 0.5]
     assert of["csd"].tolist() == pytest.approx(of["d"].tolist())
 
@@ -149,6 +177,14 @@ def test_folds_are_not_asked_for(here, one_site, monkeypatch):
     """No inner split: every slice of development changes weights."""
     monkeypatch.setattr(folds, "assign", lambda *_, **__: pytest.fail("folds were drawn"))
     as_published.at_one_site(one_site, here=here, profile="tiny")
+
+
+def _youden(rows: pd.DataFrame) -> float:
+    """The lowest of the risks with the most sensitivity plus specificity."""
+    event, risk = rows["event"], rows["risk"]
+    index = {t: (risk[event] >= t).mean() + (risk[~event] < t).mean() for t in sorted(risk)}
+    most = max(index.values())
+    return next(t for t, found in index.items() if found > most - 1e-12)
 
 
 def _auc(score: pd.DataFrame) -> float:

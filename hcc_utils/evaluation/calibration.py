@@ -114,14 +114,7 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
     .. [2] Austin and Steyerberg (2019), Statistics in Medicine 38:4051-4065 (ICI, E50, E90).
     .. [3] Debray et al. (2017), BMJ 356:i6460 (the interval of O:E).
     """
-    events, risks = _cleaned(event, risk, both=True)
-    certain = np.flatnonzero((risks == 0) | (risks == 1))
-    if len(certain):
-        raise checks.InputError(
-            f"risk must lie strictly between 0 and 1 for a calibration intercept and slope; "
-            f"{len(certain)} of {len(risks)} do not, first at row {certain[0]}: "
-            f"{risks[certain[0]]:g}. Have the model give risks short of certainty."
-        )
+    events, risks = _uncertain(event, risk)
     predictor = special.logit(risks)
     intercept = _intercept(events, predictor, level)
     slope, note = _slope(events, predictor, level)
@@ -141,6 +134,43 @@ def calibration(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) 
         **_distances(_loess(risks, events), risks),
         note=note,
     )
+
+
+def influence(event: npt.ArrayLike, risk: npt.ArrayLike) -> tuple[checks.Floats, checks.Floats]:
+    """
+    What each patient adds to the calibration intercept and to the slope.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    risk : array_like of float, shape (n_patients,)
+        Predicted risk strictly between 0 and 1; higher is worse.
+
+    Returns
+    -------
+    intercept : numpy.ndarray of float, shape (n_patients,)
+        As `influence.of_mean`: the squares sum to the squared standard error, the robust one
+        (HC0), which holds for a miscalibrated risk too.
+    slope : numpy.ndarray of float, shape (n_patients,)
+        The same; missing where the slope has no estimate.
+
+    Raises
+    ------
+    InputError
+        As `calibration`.
+    """
+    events, risks = _uncertain(event, risk)
+    predictor = special.logit(risks)
+    expected = special.expit(_intercept(events, predictor, 0.95)[0] + predictor)
+    intercept = (events - expected) / (expected * (1 - expected)).sum()
+    fitted = None if _slope(events, predictor, 0.95)[1] else _line(events, predictor)
+    if fitted is None:
+        return intercept, np.full(len(events), np.nan)
+    coefficients, information = fitted
+    design = np.column_stack([np.ones_like(predictor), predictor])
+    score = design * (events - special.expit(design @ coefficients))[:, None]
+    return intercept, np.linalg.solve(information, score.T)[1]
 
 
 def curve(event: npt.ArrayLike, risk: npt.ArrayLike, level: float = 0.95) -> pd.DataFrame:
@@ -311,6 +341,21 @@ def _cleaned(
     checks.same_length(event=events, risk=risks)
     if not len(events):
         raise checks.InputError("event must hold at least one patient; it is empty.")
+    return events, risks
+
+
+def _uncertain(
+    event: npt.ArrayLike, risk: npt.ArrayLike
+) -> tuple[checks.Bools, checks.Floats]:
+    """Both as `_cleaned` gives them, where both classes are there and no risk is a certainty."""
+    events, risks = _cleaned(event, risk, both=True)
+    certain = np.flatnonzero((risks == 0) | (risks == 1))
+    if len(certain):
+        raise checks.InputError(
+            f"risk must lie strictly between 0 and 1 for a calibration intercept and slope; "
+            f"{len(certain)} of {len(risks)} do not, first at row {certain[0]}: "
+            f"{risks[certain[0]]:g}. Have the model give risks short of certainty."
+        )
     return events, risks
 
 

@@ -85,11 +85,11 @@ def compare(
         the prevalence), ``calibration_intercept``, ``calibration_slope`` and
         ``observed_expected`` (Wald), ``ici``, ``e50``, ``e90``; under ``as_published``
         ``hosmer_lemeshow``; ``sensitivity``, ``specificity``, ``ppv``, ``npv`` (Wilson) and
-        ``net_benefit`` at the model's cut. For each pair within a protocol and origin, on the
-        patients whom both models scored, model less comparator, in the order of evidence:
-        ``auc_difference`` (paired DeLong), ``brier_difference``, ``scaled_brier_difference``,
-        ``net_benefit_difference`` (both at the model's cut) and, as the last rows of all, ``nri``
-        (continuous) and ``idi`` (percentiles of a bootstrap).
+        ``net_benefit`` at the model's cut. For each pair that `pairs` gives, model less
+        comparator, in the order of evidence: ``auc_difference`` (paired DeLong),
+        ``brier_difference``, ``scaled_brier_difference``, ``net_benefit_difference`` (both at
+        the model's cut) and, as the last rows of all, ``nri`` (continuous) and ``idi``
+        (percentiles of a bootstrap).
 
     Raises
     ------
@@ -295,6 +295,9 @@ def pairs(scores: Scores, *, use: str) -> list[pd.DataFrame]:
     """
     Every pair of models within a protocol and origin, on the patients whom both scored.
 
+    Under ``as_published`` a model that was chosen on these patients (``tuned``) is also held
+    against one that was not (``external``), as the paper does.
+
     Parameters
     ----------
     scores : Scores
@@ -305,8 +308,8 @@ def pairs(scores: Scores, *, use: str) -> list[pd.DataFrame]:
     Returns
     -------
     list of pandas.DataFrame
-        For each pair the later model's rows of `scores`, with ``risk_old``, the earlier one's
-        risk, and ``comparator``, its name.
+        For each pair the later model's rows of `scores`, with their origin, ``risk_old``, the
+        earlier one's risk, and ``comparator``, its name.
 
     Raises
     ------
@@ -314,7 +317,11 @@ def pairs(scores: Scores, *, use: str) -> list[pd.DataFrame]:
         If there is no score, an origin is not allowed, horizons are mixed, or two models
         disagree on a patient's outcome.
     """
-    return [pair for group in _groups(scores, use=use) for pair in _pairs(group)]
+    table = _allowed(scores, use=use).table
+    as_the_paper = table["protocol"].eq("as_published") & table["origin"].eq("external")
+    beside = table["origin"].mask(as_the_paper, "tuned")
+    groups = table.groupby(["protocol", beside], sort=False)
+    return [pair for _, group in groups for pair in _pairs(group)]
 
 
 def row(
@@ -525,7 +532,7 @@ def _hosmer_lemeshow(patients: pd.DataFrame) -> _Row:
 def _at_cut(patients: pd.DataFrame, cut: float) -> list[_Row]:
     """Sensitivity, specificity, PPV and NPV at the model's cut."""
     point = discrimination.operating_point(patients["event"], patients["risk"], cut)
-    chosen_elsewhere = patients["origin"].iloc[0] == "external"
+    chosen_elsewhere = patients["origin"].iloc[0] in ("external", "tuned")
     note = "" if chosen_elsewhere else "threshold_may_be_chosen_here"
     return [
         row(

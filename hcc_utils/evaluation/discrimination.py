@@ -136,6 +136,34 @@ def auc(event: npt.ArrayLike, score: npt.ArrayLike, level: float = 0.95) -> Auc:
     )
 
 
+def placements(event: npt.ArrayLike, score: npt.ArrayLike) -> checks.Floats:
+    """
+    Of each patient the share of the other class that it is ranked right against.
+
+    Parameters
+    ----------
+    event : array_like of bool, shape (n_patients,)
+        True where the event happened.
+    score : array_like of float, shape (n_patients,)
+        Any score; higher is worse.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_patients,)
+        A tie counts half. Their mean over events is the AUC, and so is that over non-events.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a score is missing or only one class is present.
+    """
+    events, scores = _cleaned(event, score)
+    ranked, shares = _placements(events, scores), np.empty(len(events))
+    shares[events] = ranked.events / len(ranked.non_events)
+    shares[~events] = ranked.non_events / len(ranked.events)
+    return shares
+
+
 def bootstrapped_auc(
     event: npt.ArrayLike,
     score: npt.ArrayLike,

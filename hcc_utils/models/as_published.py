@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.evaluation.gap import gap
+from hcc_utils.evaluation import discrimination
+from hcc_utils.evaluation.gap import Cuts, gap
 from hcc_utils.models import apparent, combined, model_d, training
 from hcc_utils.models.model_d import Images
 from hcc_utils.models.scoring import Pixels
@@ -43,7 +44,9 @@ class AsPublished:
         How the network was trained.
     gap : pandas.DataFrame
         As `evaluation.gap.gap` gives it, with ``patients``: development, each validation centre,
-        and ``validation`` for all of them.
+        and ``validation`` for all of them. Both protocols' thresholds are Youden's on
+        development: leak_free on the scores that the frozen ones came from, as_published on the
+        risks of the patients of the fit.
     """
 
     scores: Scores
@@ -98,7 +101,7 @@ def at_one_site(study: Manifest, *, here: Folder, profile: str) -> AsPublished:
     cs = apparent.scores({name: part.patients for name, part in parts.items()}, study.endpoint)
     csd = combined.as_published(cs, {name: d[name] for name in cs})
     scores = {name: _sum(one[name] for one in (cs, d, csd) if name in one) for name in groups}
-    leak_free = {name: Scores.read(root / name / "scores.csv") for name in groups}
+    leak_free = {name: _ever(Scores.read(root / name / "scores.csv")) for name in groups}
     return AsPublished(_sum(scores.values()), curve, _gaps(leak_free, scores))
 
 
@@ -142,15 +145,37 @@ def _joined(parts: list[Pixels], folder: Path) -> Iterator[Pixels]:
         yield file
 
 
+def _ever(scores: Scores) -> Scores:
+    """The scores whose event counts whenever it came, as in the paper."""
+    table = scores.table
+    return Scores(table[table["horizon_months"].isna()].reset_index(drop=True))
+
+
 def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.DataFrame:
     """The gap of each group, and of all validation patients together."""
+    cuts = _cuts(leak_free[_DEVELOPMENT], as_published[_DEVELOPMENT])
     both = {name: leak_free[name] + as_published[name] for name in leak_free}
     validation = {name: scores for name, scores in both.items() if name != _DEVELOPMENT}
     if len(validation) > 1:
         both[VALIDATION] = _sum(validation.values())
-    tables = [gap(scores).assign(patients=name) for name, scores in both.items()]
+    tables = [gap(scores, cuts).assign(patients=name) for name, scores in both.items()]
     table = pd.concat(tables, ignore_index=True)
     return table.sort_values("model", key=_place, kind="stable", ignore_index=True)
+
+
+def _cuts(leak_free: Scores, as_published: Scores) -> Cuts:
+    """Each protocol's cuts from development's risks: the frozen ones, and Youden's on the fit."""
+    fit = as_published.require("apparent", use="repeat the paper's thresholds").table
+    return {
+        "leak_free": {
+            model: combined.threshold(leak_free.only(model=model))
+            for model in leak_free.table["model"].unique()
+        },
+        "as_published": {
+            model: discrimination.youden(rows["event"], rows["risk"])
+            for model, rows in fit.groupby("model")
+        },
+    }
 
 
 def _place(models: pd.Series) -> pd.Series:
