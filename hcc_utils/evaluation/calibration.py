@@ -344,9 +344,7 @@ def _cleaned(
     return events, risks
 
 
-def _uncertain(
-    event: npt.ArrayLike, risk: npt.ArrayLike
-) -> tuple[checks.Bools, checks.Floats]:
+def _uncertain(event: npt.ArrayLike, risk: npt.ArrayLike) -> tuple[checks.Bools, checks.Floats]:
     """Both as `_cleaned` gives them, where both classes are there and no risk is a certainty."""
     events, risks = _cleaned(event, risk, both=True)
     certain = np.flatnonzero((risks == 0) | (risks == 1))

@@ -118,9 +118,7 @@ def _on_both_sides(scores: Scores) -> Scores:
     return Scores(scores.table[protocols == len(PROTOCOLS)].reset_index(drop=True))
 
 
-def _figures(
-    scores: Scores, own: Mapping[str, float], common: Mapping[str, float]
-) -> pd.DataFrame:
+def _figures(scores: Scores, own: Mapping[str, float], common: Mapping[str, float]) -> pd.DataFrame:
     """One protocol's headline figures: net benefit at the common cut, the rest at its own."""
     at_own, at_common = (
         comparison.compare(scores, cuts).assign(threshold=lambda t, c=cuts: t["model"].map(c))

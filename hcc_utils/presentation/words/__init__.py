@@ -47,6 +47,13 @@ from hcc_utils.presentation.words.network import (
     told,
     within_centres,
 )
+from hcc_utils.presentation.words.paper_tables import (
+    CHOICES,
+    eight_parameters,
+    eight_parameters_verdict,
+    gap_figures,
+    table_two,
+)
 from hcc_utils.presentation.words.patients import (
     STATISTICS,
     adjudication,
@@ -98,6 +105,7 @@ from hcc_utils.presentation.words.selection import (
 __all__ = [
     "ATTRIBUTIONS",
     "ATTRIBUTION_CHECKS",
+    "CHOICES",
     "CODINGS",
     "METRICS",
     "NOTES",
@@ -125,9 +133,12 @@ __all__ = [
     "cox",
     "criteria",
     "differences",
+    "eight_parameters",
+    "eight_parameters_verdict",
     "event_fractions",
     "follow_up",
     "gap",
+    "gap_figures",
     "gap_sentences",
     "group_name",
     "group_of_centres",
@@ -172,6 +183,7 @@ __all__ = [
     "subgroups_verdict",
     "support",
     "survival",
+    "table_two",
     "tables_one",
     "term",
     "thresholds",
