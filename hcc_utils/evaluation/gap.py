@@ -198,4 +198,4 @@ def _difference(
 def _gain(pair: pd.DataFrame) -> checks.Floats:
     """How far the later model's risk moves each patient the right way."""
     rise = (pair["risk"] - pair["risk_old"]).to_numpy()
-    return np.where(pair["event"], rise, -rise)
+    return np.asarray(np.where(pair["event"], rise, -rise))
