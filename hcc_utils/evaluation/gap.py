@@ -17,6 +17,7 @@ from hcc_utils.evaluation import (
     intervals,
 )
 from hcc_utils.study.scores import PROTOCOLS, Scores
+from hcc_utils.study.vocabulary import MODELS
 
 Cuts = Mapping[str, Mapping[str, float]]
 """Each protocol's cuts of the risk, by model."""
@@ -76,10 +77,10 @@ def gap(scores: Scores, thresholds: Cuts | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row a figure of `METRICS` that the published side has: ``model``, ``comparator``
-        (empty, or the model over which Model CSD is held), ``metric``; for each protocol
-        ``_origin``, ``_threshold``, the estimate, ``_low``, ``_high``, ``_p_value``, all as
-        `comparison.compare` gives them; ``difference`` with ``difference_low`` and
+        One row a figure of `METRICS` that the published side has, model by model: ``model``,
+        ``comparator`` (empty, or the model over which Model CSD is held), ``metric``; for each
+        protocol ``_origin``, ``_threshold``, the estimate, ``_low``, ``_high``, ``_p_value``, all
+        as `comparison.compare` gives them; ``difference`` with ``difference_low`` and
         ``difference_high``; ``choices`` (words joined by "; ": what the paper did otherwise);
         ``n``, ``events`` and the ``note`` of `comparison.compare`. Patients whom one protocol
         alone scored are left aside.
@@ -146,8 +147,8 @@ def _side_by_side(leak_free: pd.DataFrame, as_published: pd.DataFrame) -> pd.Dat
         column = what or "estimate"
         table[f"as_published_{what}".removesuffix("_")] = both[column]
         table[f"leak_free_{what}".removesuffix("_")] = both[f"{column}_leak_free"]
-    order = {metric: place for place, metric in enumerate(METRICS)}
-    by_figure = table.sort_values("metric", key=lambda m: m.map(order), kind="stable")
+    places = {name: place for place, name in enumerate((*MODELS, *METRICS))}
+    by_figure = table.sort_values(_KEY, key=lambda names: names.map({"": -1} | places))
     return by_figure.reset_index(drop=True)
 
 

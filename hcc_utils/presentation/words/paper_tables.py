@@ -93,11 +93,7 @@ def eight_parameters(table: pd.DataFrame) -> pd.DataFrame:
         over = f"over {label(row.comparator)}" if row.comparator else _PARTS.get(row.metric, "")
         cells.setdefault((_PARAMETERS[row.parameter], over), {})[label(row.model)] = _cell(row)
     shown = pd.DataFrame(cells.values(), columns=list(map(label, models))).fillna("")
-    again = [parameter for parameter, _ in cells]
-    heads = ["" if k and again[k - 1] == name else name for k, name in enumerate(again)]
-    shown.index = pd.MultiIndex.from_arrays(
-        [heads, [over for _, over in cells]], names=["parameter", ""]
-    )
+    shown.index = pd.MultiIndex.from_tuples(cells, names=["parameter", ""])
     return Whole(shown)
 
 
@@ -177,9 +173,8 @@ def _gap_of(table: pd.DataFrame) -> Whole:
             "" if k and chosen[k - 1] == pair else pair[1] for k, pair in enumerate(chosen)
         ],
     }
-    heads = ["" if k and models[k - 1] == model else model for k, model in enumerate(models)]
     figures = [METRICS[row["metric"]] for row in rows]
-    index = pd.MultiIndex.from_arrays([heads, figures], names=["model", "figure"])
+    index = pd.MultiIndex.from_arrays([models, figures], names=["model", "figure"])
     shown = Whole(pd.DataFrame(text, index=index))
     shown.attrs["caption"] = _caption(table)
     return shown
