@@ -111,7 +111,7 @@ def test_a_study_without_model_d_says_so_and_shows_its_own_model():
     metrics = comparison.compare(alone, {"clinical": 0.5})
     table = paper_tables.eight_parameters(metrics)
     said = words.eight_parameters_verdict(table)
-    assert said.startswith("This study has no Model CS, Model D and Model CSD: the table holds Cli")
+    assert said.startswith("This study has no Model CS, Model D or Model CSD: the tables hold ")
     assert "hold one model against another, and there is one alone" in said
     assert list(words.eight_parameters(table)) == ["Clinical model"]
     two = words.table_two(paper_tables.table_two(metrics, {"clinical": 0.5}))

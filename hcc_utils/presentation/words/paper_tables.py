@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -114,13 +113,12 @@ def eight_parameters_verdict(table: pd.DataFrame) -> str:
     there, notes = set(table["model"]), set("; ".join(table["note"].fillna("")).split("; "))
     said = []
     missing = [label(model) for model in _PUBLISHED if model not in there]
+    held = [label(model) for model in MODELS if model in there]
     if missing:
-        said.append(
-            f"This study has no {_and(missing)}: the table holds {_and(map(label, there))}."
-        )
+        said.append(f"This study has no {_listed(missing, 'or')}: the tables hold {_listed(held)}.")
     if len(there) == 1:
         lacking = [_PARAMETERS[name] for name in ("nri", "idi", "delong")]
-        said.append(f"{_and(lacking)} hold one model against another, and there is one alone.")
+        said.append(f"{_listed(lacking)} hold one model against another, and there is one alone.")
     elif "stacked_no_headline" in notes:
         said.append(
             "Model CSD's scores are stacked: its fit has seen these patients. They are not held "
@@ -228,7 +226,7 @@ def _chosen(words: str) -> str:
     return "; ".join(CHOICES[word] for word in words.split("; ") if word)
 
 
-def _and(names: Iterable[str]) -> str:
+def _listed(names: list[str], joined: str = "and") -> str:
     """Names in a list within a sentence."""
     *others, last = names
-    return f"{', '.join(others)} and {last}" if others else last
+    return f"{', '.join(others)} {joined} {last}" if others else last
