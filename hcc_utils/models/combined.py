@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -266,7 +266,9 @@ def recalibrated(d: Scores) -> Scores:
     return Scores(table.assign(risk=risk))
 
 
-def fit(cs: Scores, d: Scores) -> CombinedModel:
+def fit(
+    cs: Scores, d: Scores, event: npt.ArrayLike | None = None, weight: npt.ArrayLike | None = None
+) -> CombinedModel:
     """
     Model CSD from both models' out-of-fold scores of the development patients.
 
@@ -276,6 +278,10 @@ def fit(cs: Scores, d: Scores) -> CombinedModel:
         Model CS.
     d : Scores
         Model D of the same patients; only its score is read.
+    event : array_like of bool, shape (n_patients,), optional
+        What the model predicts, in the order of Model CS; left out, the scores' own event.
+    weight : array_like of float, shape (n_patients,), optional
+        How much each patient counts; 0 leaves one out. Left out, all count 1.
 
     Returns
     -------
@@ -286,13 +292,18 @@ def fit(cs: Scores, d: Scores) -> CombinedModel:
     ------
     InputError
         If a score is not out of fold (a model's scores of patients that it was fitted on would
-        count as far too good), or the two differ in patients, outcome or protocol.
+        count as far too good), the two differ in patients, outcome or protocol, or those who
+        count have all had the event, or none has.
     """
     cs, d = _paired(cs, d)
     for scores in (cs, d):
         scores.require("out_of_fold", use="fit Model CSD")
-    event = checks.outcomes("event", cs.table["event"], both=True)
-    values, note = _fitted(_design(cs.table, recalibrated(d).table), event)
+    design = _design(cs.table, recalibrated(d).table)
+    counts = np.ones(len(design)) if weight is None else checks.numbers("weight", weight)
+    known = counts > 0
+    target = np.asarray(cs.table["event"] if event is None else event)
+    happened = checks.outcomes("event", target[known], both=True)
+    values, note = _fitted(design[known], happened, counts[known])
     return CombinedModel(values[0], values[1], values[2], Recalibration.fit(d), note)
 
 
@@ -313,20 +324,23 @@ def threshold(scores: Scores) -> float:
     Raises
     ------
     InputError
-        If a score has another origin, or there are several models or protocols.
+        If a score has another origin, or there are several models, protocols or horizons.
     """
     table = scores.require("out_of_fold", "stacked", use="choose a threshold").table
-    for column in ("model", "protocol", "origin"):
+    for column in ("model", "protocol", "origin", "horizon_months"):
         if len(table[column].unique()) > 1:
-            found = ", ".join(sorted(table[column].unique()))
+            found = ", ".join(sorted(map(str, table[column].unique())))
             raise checks.InputError(
                 f"a threshold is chosen for one {column} at a time; got {found}. "
-                f"Use scores.only({column}=...)."
+                f"Choose by scores.only or scores.at."
             )
     return discrimination.youden(table["event"], table["risk"])
 
 
-def nested(parts: Iterable[tuple[Scores, Scores, Scores, Scores]]) -> Scores:
+def nested(
+    parts: Iterable[tuple[Scores, Scores, Scores, Scores]],
+    fitted: Callable[[Scores, Scores], CombinedModel] = fit,
+) -> Scores:
     """
     Model CSD's out-of-fold scores, everything repeated inside each outer fold's training part.
 
@@ -335,6 +349,8 @@ def nested(parts: Iterable[tuple[Scores, Scores, Scores, Scores]]) -> Scores:
     parts : iterable of tuple of Scores
         For each outer fold: Models CS and D of its training part, out of inner folds; then CS
         and D of the patients left out, from models fitted on the whole training part.
+    fitted : callable, default `fit`
+        The model of a training part's two scores.
 
     Returns
     -------
@@ -346,7 +362,10 @@ def nested(parts: Iterable[tuple[Scores, Scores, Scores, Scores]]) -> Scores:
     InputError
         If a patient who was left out is also in the training part, or is left out twice.
     """
-    tables = [_left_out(*part).table for part in parts]
+    tables = [
+        _left_out(fitted(inner_cs, inner_d), inner_cs, outer_cs, outer_d).table
+        for inner_cs, inner_d, outer_cs, outer_d in parts
+    ]
     if len(tables) < 2:
         raise checks.InputError(f"nested scores need at least two outer folds; got {len(tables)}.")
     return Scores(pd.concat(tables, ignore_index=True))
@@ -393,9 +412,8 @@ def _of_both(cs: Scores, d: Scores) -> tuple[Scores, Scores]:
     return _paired(cs, d, agree=("event", "protocol"))
 
 
-def _left_out(inner_cs: Scores, inner_d: Scores, outer_cs: Scores, outer_d: Scores) -> Scores:
-    """One outer fold's scores."""
-    model = fit(inner_cs, inner_d)
+def _left_out(model: CombinedModel, inner_cs: Scores, outer_cs: Scores, outer_d: Scores) -> Scores:
+    """One outer fold's scores, by the model of its training part."""
     cs, d = _paired(outer_cs, outer_d)
     cs.require("out_of_fold", use="stand for an outer fold")
     both = set(cs.table["patient_id"]) & set(inner_cs.table["patient_id"])
@@ -461,11 +479,14 @@ def _design(cs: pd.DataFrame, d: pd.DataFrame) -> checks.Floats:
     return np.column_stack([np.ones(len(score)), score, log_odds("risk of Model D", d["risk"])])
 
 
-def _fitted(design: checks.Floats, event: checks.Bools) -> tuple[list[float], str]:
+def _fitted(
+    design: checks.Floats, event: checks.Bools, weight: checks.Floats | float = 1.0
+) -> tuple[list[float], str]:
     """Coefficients, 0 for a column that repeats others (a constant score), and what to say."""
     kept = logistic.independent(design)
     apart = logistic.separated(design[:, kept], event)
-    found = (logistic.firth if apart else logistic.maximum_likelihood)(design[:, kept], event)
+    method = logistic.firth if apart else logistic.maximum_likelihood
+    found = method(design[:, kept], event, weight=weight)
     values = np.zeros(design.shape[1])
     values[kept] = found.coefficients
     said = [_SEPARATED] if apart else []

@@ -44,7 +44,10 @@ class Fit:
 
 
 def maximum_likelihood(
-    design: checks.Floats, event: checks.Bools, offset: checks.Floats | float = 0.0
+    design: checks.Floats,
+    event: checks.Bools,
+    offset: checks.Floats | float = 0.0,
+    weight: checks.Floats | float = 1.0,
 ) -> Fit:
     """
     The logistic model of largest likelihood.
@@ -57,6 +60,9 @@ def maximum_likelihood(
         True where the event happened.
     offset : numpy.ndarray of float, shape (n_patients,), or float, default 0
         Added to each patient's log odds, with no coefficient of its own.
+    weight : numpy.ndarray of float, shape (n_patients,), or float, default 1
+        How much each patient counts; above 0. Standard errors then take it for a number of
+        patients.
 
     Returns
     -------
@@ -68,22 +74,22 @@ def maximum_likelihood(
     deviance, rank, quick = np.inf, 0, False
     for _ in range(_STEPS):
         risk = _risk(log_odds)
-        weight = risk * (1 - risk)
-        target = log_odds - offset + (event - risk) / weight
-        if quick and weight.min() > _NEAR_CERTAIN:
-            weighted = design * weight[:, None]
+        variance = risk * (1 - risk)
+        target = log_odds - offset + (event - risk) / variance
+        if quick and variance.min() > _NEAR_CERTAIN:
+            weighted = design * (weight * variance)[:, None]
             beta = np.linalg.solve(weighted.T @ design, weighted.T @ target)
         else:
-            root = np.sqrt(weight)
+            root = np.sqrt(weight * variance)
             beta, _, rank, spread = np.linalg.lstsq(
                 design * root[:, None], target * root, rcond=None
             )
             quick = rank > 0 and spread[-1] > _FAR_FROM_REPEATED * spread[0]
         log_odds = design @ beta + offset
-        before, deviance = deviance, _deviance(log_odds, event)
+        before, deviance = deviance, _deviance(log_odds, event, weight)
         if abs(deviance - before) < 1e-12 * (deviance + 0.1):
             break
-    return Fit(beta, _information(design, log_odds), deviance, int(rank))
+    return Fit(beta, _information(design, log_odds, weight), deviance, int(rank))
 
 
 def null_deviance(event: checks.Bools) -> float:
@@ -159,7 +165,7 @@ def _profile_end(
     return float(middle + step * brentq(beyond, 0, furthest, xtol=1e-10, rtol=1e-12))
 
 
-def firth(design: checks.Floats, event: checks.Bools) -> Fit:
+def firth(design: checks.Floats, event: checks.Bools, weight: checks.Floats | float = 1.0) -> Fit:
     """
     The logistic model of largest likelihood times Jeffreys' prior: finite even where separated.
 
@@ -169,6 +175,8 @@ def firth(design: checks.Floats, event: checks.Bools) -> Fit:
         Its first column is 1; no column repeats others.
     event : numpy.ndarray of bool, shape (n_patients,)
         True where the event happened.
+    weight : numpy.ndarray of float, shape (n_patients,), or float, default 1
+        As in `maximum_likelihood`.
 
     Returns
     -------
@@ -184,16 +192,17 @@ def firth(design: checks.Floats, event: checks.Bools) -> Fit:
     beta = np.zeros(design.shape[1])
     for _ in range(10 * _STEPS):
         risk = _risk(scaled @ beta)
-        root = np.sqrt(risk * (1 - risk))[:, None]
+        root = np.sqrt(weight * risk * (1 - risk))[:, None]
         inverse = np.linalg.pinv((scaled * root).T @ (scaled * root))
         leverage = np.einsum("ij,jk,ik->i", scaled * root, inverse, scaled * root)
-        step = inverse @ (scaled.T @ (event - risk + leverage * (0.5 - risk)))
+        step = inverse @ (scaled.T @ (weight * (event - risk) + leverage * (0.5 - risk)))
         beta = beta + step / max(1.0, np.abs(step).max())  # no stride beyond 1: it may not return
         if np.abs(step).max() < 1e-10:
             break
     beta = beta / scale
     log_odds = design @ beta
-    return Fit(beta, _information(design, log_odds), _deviance(log_odds, event), len(beta))
+    information = _information(design, log_odds, weight)
+    return Fit(beta, information, _deviance(log_odds, event, weight), len(beta))
 
 
 def added(
@@ -305,13 +314,15 @@ def _risk(log_odds: checks.Floats) -> checks.Floats:
     return clipped
 
 
-def _deviance(log_odds: checks.Floats, event: checks.Bools) -> float:
+def _deviance(log_odds: checks.Floats, event: checks.Bools, weight: checks.Floats | float) -> float:
     """Minus twice the log-likelihood."""
-    return float(2 * np.logaddexp(0, np.where(event, -log_odds, log_odds)).sum())
+    return float(2 * (weight * np.logaddexp(0, np.where(event, -log_odds, log_odds))).sum())
 
 
-def _information(design: checks.Floats, log_odds: checks.Floats) -> checks.Floats:
+def _information(
+    design: checks.Floats, log_odds: checks.Floats, weight: checks.Floats | float
+) -> checks.Floats:
     """What the patients tell of the coefficients: the inverse of their covariance."""
     risk = _risk(log_odds)
-    information: checks.Floats = (design * (risk * (1 - risk))[:, None]).T @ design
+    information: checks.Floats = (design * (weight * risk * (1 - risk))[:, None]).T @ design
     return information
