@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.evaluation import survival
+from hcc_utils.evaluation import intervals, survival
 
 _Sides = tuple[checks.Bools, checks.Bools]
 
@@ -19,6 +19,15 @@ class HorizonAuc:
     """Area under the ROC curve at a horizon, with its bootstrap interval."""
 
     auc: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class HorizonBrier:
+    """Brier score at a horizon, with its bootstrap interval."""
+
+    brier: float
     low: float
     high: float
 
@@ -170,6 +179,133 @@ def auc_at(
     return HorizonAuc(auc=float(estimate), low=float(low), high=float(high))
 
 
+def followed_through(
+    months: npt.ArrayLike, cause: npt.ArrayLike, horizon_months: float
+) -> checks.Floats:
+    """
+    Months of follow-up, where the horizon's own month counts as within.
+
+    Parameters
+    ----------
+    months : array_like of float, shape (n_patients,)
+        Months to the first event of either kind, or to the end of follow-up.
+    cause : array_like of int, shape (n_patients,)
+        0 where follow-up ended without either, 1 for the event, 2 for the competing event.
+    horizon_months : float
+        The horizon.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_patients,)
+        The same months; a hair more than the horizon where follow-up ended in its month without
+        an event: that patient is known to have been free of it by then. A study that follows
+        everybody for two years has such patients alone.
+    """
+    until, kind = checks.numbers("months", months), checks.causes("cause", cause)
+    checks.same_length(months=until, cause=kind)
+    last = (kind == 0) & (until == horizon_months)
+    counted: checks.Floats = np.where(last, np.nextafter(horizon_months, np.inf), until)
+    return counted
+
+
+def weights(months: npt.ArrayLike, cause: npt.ArrayLike, horizon_months: float) -> checks.Floats:
+    """
+    How many patients each one stands for, so that those censored by the horizon are made up for.
+
+    Parameters
+    ----------
+    months : array_like of float, shape (n_patients,)
+        Months to the first event of either kind, or to the end of follow-up.
+    cause : array_like of int, shape (n_patients,)
+        0 where follow-up ended without either, 1 for the event, 2 for the competing event.
+    horizon_months : float
+        The horizon, which counts as within.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n_patients,)
+        1 / G(just before the patient's month or the horizon, whichever comes first), where G is
+        the Kaplan-Meier curve of not being censored (events leave before censorings of the same
+        month); 0 where follow-up ended before the horizon without an event of either kind.
+
+    References
+    ----------
+    .. [1] Robins and Finkelstein (2000), Biometrics 56:779-788.
+    """
+    until, kind = followed_through(months, cause, horizon_months), checks.causes("cause", cause)
+    weight: checks.Floats = _weight(until, kind, horizon_months, np.ones((1, len(until))))[0]
+    return weight
+
+
+def brier_at(
+    months: npt.ArrayLike,
+    cause: npt.ArrayLike,
+    risk: npt.ArrayLike,
+    horizon_months: float,
+    *,
+    level: float = 0.95,
+    resamples: int = 1000,
+    seed: int,
+) -> HorizonBrier:
+    """
+    Brier score of risks at a horizon, weighted for censoring, with a bootstrap interval.
+
+    Parameters
+    ----------
+    months : array_like of float, shape (n_patients,)
+        Months to the first event of either kind, or to the end of follow-up.
+    cause : array_like of int, shape (n_patients,)
+        0 where follow-up ended without either, 1 for the event, 2 for the competing event.
+    risk : array_like of float, shape (n_patients,)
+        Predicted probability of the event by the horizon.
+    horizon_months : float
+        The horizon, which counts as within.
+    level : float, default 0.95
+        Coverage of the interval.
+    resamples : int, default 1000
+        Of the patients, for the interval.
+    seed : int
+        Draws the resamples.
+
+    Returns
+    -------
+    HorizonBrier
+        ``brier``, the mean over all patients of `weights` times the squared distance between risk
+        and outcome; ``low`` and ``high`` are percentiles over the resamples, the weights
+        estimated anew in each.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a cause is not 0, 1 or 2, or a risk is no probability.
+
+    References
+    ----------
+    .. [1] Schoop, Beyersmann, Schumacher and Binder (2011), Biometrical Journal 53:88-112.
+    """
+    until, kind = followed_through(months, cause, horizon_months), checks.causes("cause", cause)
+    predicted = checks.probabilities("risk", risk)
+    checks.same_length(months=until, cause=kind, risk=predicted)
+    case, _ = _cases(until, kind, horizon_months)
+    squared = (case - predicted) ** 2
+    n = len(until)
+    drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)
+    estimate = _weight(until, kind, horizon_months, np.ones((1, n))) @ squared / n
+    found = _weight(until, kind, horizon_months, drawn.astype(float)) @ squared / n
+    low, high = intervals.ends(found, level)
+    return HorizonBrier(brier=float(estimate[0]), low=low, high=high)
+
+
+def _weight(
+    months: checks.Floats, cause: checks.Floats, horizon_months: float, count: checks.Floats
+) -> checks.Floats:
+    """Each patient's weight in each resample; nothing where neither case nor control."""
+    case, control = _cases(months, cause, horizon_months)
+    known = (case | control).astype(float)
+    weight: checks.Floats = known * count / _staying(months, cause, horizon_months, count)
+    return weight
+
+
 def _cases(months: checks.Floats, cause: checks.Floats, horizon_months: float) -> _Sides:
     """Who is a case at the horizon and who a control; whoever was censored by then is neither."""
     case = (months <= horizon_months) & (cause == 1)
@@ -196,7 +332,7 @@ def _areas(
 ) -> checks.Floats:
     """The AUC of each resample, given by how often it holds each patient."""
     case, control = _cases(months, cause, horizon_months)
-    weight = count / _staying(months, cause, horizon_months, count)
+    weight = _weight(months, cause, horizon_months, count)
     of_cases, of_controls = weight[:, case], weight[:, control]
     right = np.heaviside(risk[case][:, None] - risk[control], 0.5)
     ranked = ((of_cases @ right) * of_controls).sum(axis=1)
