@@ -325,6 +325,11 @@ class Manifest(_Part):
         return self._source
 
     @property
+    def horizon_months(self) -> int | None:
+        """The months within which the compared models' event counts; None: whenever it came."""
+        return self.clinical_model.horizon_months if self.clinical_model else None
+
+    @property
     def development(self) -> tuple[str, ...]:
         """Names of the centres on whose patients models are fitted."""
         return self._with_role("development")

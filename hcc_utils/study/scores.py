@@ -60,7 +60,7 @@ class Scores:
         The columns of ``scores.csv``: ``patient_id``, ``centre``, ``model`` (cs, d, csd,
         clinical), ``protocol``, ``origin``, ``fold``, ``horizon_months`` (missing = ever),
         ``score``, ``risk`` (a probability, higher is worse) and ``event`` (True where it
-        happened).
+        happened; by the horizon, where there is one, and then missing where that is not known).
 
     Raises
     ------
@@ -82,7 +82,8 @@ class Scores:
                 checks.one_of(column, str(value), allowed)
         checks.numbers("score", self.table["score"])
         checks.probabilities("risk", self.table["risk"])
-        checks.outcomes("event", self.table["event"])
+        unknown = self.table["event"].isna() & self.table["horizon_months"].notna()
+        checks.outcomes("event", self.table["event"][~unknown])
         twice = self.table[self.table.duplicated(_KEY)]
         if len(twice):
             raise checks.InputError(
@@ -195,6 +196,26 @@ class Scores:
         for column, value in values.items():
             table = table[table[column] == value]
         return Scores(table.reset_index(drop=True))
+
+    def at(self, horizon_months: int | None) -> Scores:
+        """
+        The rows of one horizon.
+
+        Parameters
+        ----------
+        horizon_months : int or None
+            The months within which the event counts; None where it counts whenever it came.
+
+        Returns
+        -------
+        Scores
+            Those rows.
+        """
+        months = self.table["horizon_months"]
+        own = months.isna() if horizon_months is None else months.eq(horizon_months).fillna(False)
+        table = self.table[own].reset_index(drop=True)
+        known = bool(table["event"].notna().all())
+        return Scores(table.astype({"event": bool}) if known else table)
 
     def require(self, *origins: str, use: str) -> Scores:
         """
