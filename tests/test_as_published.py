@@ -24,6 +24,10 @@ def quick(monkeypatch):
     monkeypatch.setitem(settings.PROFILES, "tiny", QUICK)
 
 
+OTHER = {"score": [0.5] * 20, "risk": [0.5] * 20}
+"""Of Model CSD by a horizon, in the same file: the gap is that of 'ever'."""
+
+
 @pytest.fixture
 def here(tmp_path):
     """Twenty patients a hospital, as notebooks 01 to 03 leave them; hospital D was refused."""
@@ -43,7 +47,8 @@ def here(tmp_path):
             Scores.of(own, model=model, origin=origin, score=risk, risk=risk)
             for model in ("cs", "d", "csd")
         )
-        (cs + d + csd).write(folder / "scores.csv")
+        by_a_year = Scores.of(own, model="csd", origin=origin, **OTHER, horizon_months=12)
+        (cs + d + csd + by_a_year).write(folder / "scores.csv")
     verdicts = {"accepted": ["hospital_c"], "refused": {"hospital_d": ["a reason"]}}
     results.write_json(verdicts, tmp_path / "s" / "accepted.json")
     return results.Folder(root=tmp_path, **HERE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -74,6 +75,17 @@ def test_each_model_s_scores_carry_the_origin_they_have(developed):
     assert origins == {"cs": ["out_of_fold"], "d": ["out_of_fold"], "csd": ["stacked"]}
 
 
+def test_model_csd_has_a_risk_for_each_horizon_beside_the_one_of_ever(developed, development):
+    """Every patient stands once at each horizon; Models CS and D know of none."""
+    patients, _ = development
+    rows = developed[1].table.groupby("model")["horizon_months"].value_counts(dropna=False)
+    n = len(patients)
+    assert rows["csd"].to_dict() == {pd.NA: n, 12: n, 24: n}
+    assert all(rows[model].to_dict() == {pd.NA: n} for model in ("cs", "d"))
+    early = patients[ENDPOINT] & (patients[f"months_to_{ENDPOINT}"] <= 12)
+    assert developed[1].at(12).table["event"].sum() == early.sum() > 10
+
+
 def test_a_development_says_how_firmly_its_model_stands(development, tmp_path, monkeypatch):
     """Two resamples in place of 200; every table that chapter 04 writes is there."""
     fewer = partial(optimism.bootstrapped, resamples=2)
@@ -95,9 +107,10 @@ def test_a_development_says_how_firmly_its_model_stands(development, tmp_path, m
 def test_the_nested_loop_makes_model_csd_out_of_fold(development):
     patients, d = development
     _, scores = protocol.develop(patients, d, inner_scores(patients, d), ENDPOINT)
-    csd = scores.only(model="csd").table
-    assert set(csd["origin"]) == {"out_of_fold"}
-    assert sorted(csd["patient_id"]) == sorted(patients["patient_id"])
+    for months in (None, 12, 24):
+        csd = scores.at(months).only(model="csd").table
+        assert set(csd["origin"]) == {"out_of_fold"}
+        assert sorted(csd["patient_id"]) == sorted(patients["patient_id"])
 
 
 @pytest.mark.parametrize("nested", [False, True], ids=["plain", "nested"])
@@ -113,9 +126,13 @@ def test_a_patient_s_outcome_cannot_reach_the_patient_s_own_score(development, n
     _, before = protocol.develop(patients, d, inner, ENDPOINT)
     _, after = protocol.develop(turned, d_turned, inner_turned, ENDPOINT)
     for model in ("cs", "d", "csd") if nested else ("cs", "d"):
-        a, b = (s.only(model=model, origin="out_of_fold").table for s in (before, after))
-        pd.testing.assert_series_equal(a.loc[a["fold"] == 0, "risk"], b.loc[b["fold"] == 0, "risk"])
-        assert not a["risk"].equals(b["risk"]), "the outcome does reach the other folds"
+        for months in (None, 12, 24) if model == "csd" else (None,):
+            a, b = (
+                s.only(model=model, origin="out_of_fold").at(months).table for s in (before, after)
+            )
+            first_a, first_b = (t.loc[t["fold"] == 0, "risk"] for t in (a, b))
+            pd.testing.assert_series_equal(first_a, first_b)
+            assert not a["risk"].equals(b["risk"]), "the outcome does reach the other folds"
 
 
 def test_a_validation_centre_is_given_the_frozen_numbers(developed, demo):
@@ -128,8 +145,13 @@ def test_a_validation_centre_is_given_the_frozen_numbers(developed, demo):
     line, csd = models.combined.recalibration, models.combined
     d_log_odds = line.intercept + line.slope * logit(d.table["score"].to_numpy())
     expected = csd.intercept + csd.cs * models.clinical.score(patients) + csd.d * d_log_odds
-    found = scores.only(model="csd").table["score"].to_numpy()
+    found = scores.only(model="csd").at(None).table["score"].to_numpy()
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    for frozen in models.horizons:
+        own = frozen.model
+        expected = own.intercept + own.cs * models.clinical.score(patients) + own.d * d_log_odds
+        found = scores.at(frozen.horizon_months).table["score"].to_numpy()
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
 
 
 def test_a_validation_centre_s_outcomes_change_no_risk(developed, demo):
@@ -196,6 +218,21 @@ def test_the_frozen_bundle_gives_the_models_back_to_the_digit(folder, developed)
     assert all((folder.path.parent / "bundle" / name).is_file() for name in (CURVES, NOISE, SPREAD))
 
 
+@pytest.mark.parametrize("horizon", [0, 1], ids=["12", "24"])
+@pytest.mark.parametrize("number", ["intercept", "cs", "d"])
+def test_a_horizon_s_coefficient_cannot_be_changed_unseen(folder, horizon, number):
+    protocol.freeze(folder.path, folder.path.parent / "bundle")
+    path = folder.path.parent / "bundle" / record.NAME
+    content = json.loads(path.read_text("utf-8"))
+    assert [one["horizon_months"] for one in content["horizons"]] == [12, 24]
+    content["horizons"][horizon]["model"][number] *= -1
+    results.write_json(content, path)
+    with pytest.raises(InputError, match="changed since it was written"):
+        Bundle.read(path.parent)
+    with pytest.raises(InputError, match="changed since it was written"):
+        protocol.models_of(folder, bundle=str(path.parent))
+
+
 def test_a_validation_centre_hands_no_model_on(folder, developed):
     elsewhere = replace(folder, centre="hospital_c")
     protocol.hand_on(developed[0].to_dict(), elsewhere, "models.json")
@@ -211,8 +248,9 @@ def test_risk_groups_split_at_the_frozen_threshold(folder, developed):
     groups = protocol.risk_groups(by(), folder)
     assert list(groups["grouping"].unique()) == ["all", "risk"]
     group = groups[groups["grouping"] == "risk"].set_index("patient_id")["group"]
-    csd = developed[1].only(model="csd").table.set_index("patient_id")["risk"]
+    csd = developed[1].only(model="csd").at(None).table.set_index("patient_id")["risk"]
     cut = developed[0].thresholds["csd"]
+    assert len(group) == len(csd), "one row a patient, whatever else scores.csv holds"
     assert (group.eq("high") == (csd.loc[group.index] >= cut)).all()
     assert list(group.unique()) == ["low", "high"]
 

@@ -101,7 +101,7 @@ def at_one_site(study: Manifest, *, here: Folder, profile: str) -> AsPublished:
     cs = apparent.scores({name: part.patients for name, part in parts.items()}, study.endpoint)
     csd = combined.as_published(cs, {name: d[name] for name in cs})
     scores = {name: _sum(one[name] for one in (cs, d, csd) if name in one) for name in groups}
-    leak_free = {name: _ever(Scores.read(root / name / "scores.csv")) for name in groups}
+    leak_free = {name: Scores.read(root / name / "scores.csv").at(None) for name in groups}
     return AsPublished(_sum(scores.values()), curve, _gaps(leak_free, scores))
 
 
@@ -144,11 +144,6 @@ def _joined(parts: list[Pixels], folder: Path) -> Iterator[Pixels]:
         np.concatenate(parts, out=file)
         yield file
 
-
-def _ever(scores: Scores) -> Scores:
-    """The scores whose event counts whenever it came, as in the paper."""
-    table = scores.table
-    return Scores(table[table["horizon_months"].isna()].reset_index(drop=True))
 
 
 def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.DataFrame:

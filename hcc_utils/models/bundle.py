@@ -44,6 +44,8 @@ class Bundle:
         The baseline beside Model D, as its own module writes it.
     thresholds : dict
         The frozen cut of each model.
+    horizons : list of dict
+        Model CSD by each horizon, as `models.horizon_model` writes it.
     ranges : dict
         Of each predictor in development.
     baseline : dict
@@ -65,6 +67,7 @@ class Bundle:
     combined: dict[str, Any] = field(default_factory=dict)
     radiomics: dict[str, Any] = field(default_factory=dict)
     thresholds: dict[str, Any] = field(default_factory=dict)
+    horizons: list[dict[str, Any]] = field(default_factory=list)
     ranges: dict[str, Any] = field(default_factory=dict)
     baseline: dict[str, Any] = field(default_factory=dict)
     others: Sequence[Network] = ()

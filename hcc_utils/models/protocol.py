@@ -14,6 +14,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import horizon, time_course
+from hcc_utils.evaluation.follow_up import HORIZONS_MONTHS
 from hcc_utils.evaluation.nomogram import Nomogram, nomogram
 from hcc_utils.models import (
     case_mix,
@@ -21,6 +22,7 @@ from hcc_utils.models import (
     coefficients,
     combined,
     folds,
+    horizon_model,
     optimism,
     record,
     sample_size,
@@ -28,6 +30,7 @@ from hcc_utils.models import (
 from hcc_utils.models import prespecified as penalised
 from hcc_utils.models.clinical import ClinicalModel
 from hcc_utils.models.combined import CombinedModel
+from hcc_utils.models.horizon_model import HorizonModel
 from hcc_utils.models.optimism import Bootstrapped
 from hcc_utils.study import cohort, results
 from hcc_utils.study.manifest import ClinicalPlan, Manifest
@@ -42,11 +45,12 @@ _SHOWN = (5, 95)  # percentiles of a scale: the ends would be single patients
 
 @dataclass(frozen=True, kw_only=True)
 class Models:
-    """Models CS and CSD, or a clinical model alone, with each model's threshold, frozen."""
+    """Models CS and CSD (ever, and by each horizon), or a clinical model alone, with thresholds."""
 
     clinical: ClinicalModel
     combined: CombinedModel | None
     thresholds: dict[str, float]
+    horizons: tuple[HorizonModel, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """
@@ -78,6 +82,7 @@ class Models:
             clinical=ClinicalModel.from_dict(content["clinical"]),
             combined=content["combined"] and CombinedModel.from_dict(content["combined"]),
             thresholds=content["thresholds"],
+            horizons=tuple(HorizonModel.from_dict(one) for one in content["horizons"]),
         )
 
 
@@ -153,20 +158,25 @@ def develop(
     models : Models
         Fitted on all development patients, for other centres.
     scores : Scores
-        Models CS and D out of fold; CSD out of fold where the loop was nested, else stacked.
+        Models CS and D out of fold; CSD out of fold where the loop was nested, else stacked. CSD
+        once more for each horizon (`horizon_model.risks`).
     """
     d.require("out_of_fold", use="develop Model CSD")
     patients = _in_order(patients, d)
     cs = clinical.cross_fit(patients, d.table["fold"], endpoint)
     csd_model = combined.fit(cs, d)
-    if inner.empty:
-        csd = csd_model.predict(cs, d)
-    else:
-        csd = combined.nested(_outer_folds(patients, cs, d, inner, endpoint))
+    parts = [] if inner.empty else list(_outer_folds(patients, cs, d, inner, endpoint))
+    csd = combined.nested(parts) if parts else csd_model.predict(cs, d)
     scores = cs + combined.recalibrated(d) + csd
-    thresholds = {model: combined.threshold(scores.only(model=model)) for model in _PUBLISHED}
-    final = clinical.fit(patients, endpoint)
-    return Models(clinical=final, combined=csd_model, thresholds=thresholds), scores
+    first = horizon_model.first_events(patients, endpoint)
+    horizons = tuple(horizon_model.fit(cs, d, first, months) for months in HORIZONS_MONTHS)
+    models = Models(
+        clinical=clinical.fit(patients, endpoint),
+        combined=csd_model,
+        thresholds={model: combined.threshold(scores.only(model=model)) for model in _PUBLISHED},
+        horizons=horizons,
+    )
+    return models, sum(horizon_model.risks(horizons, cs, d, first, parts), start=scores)
 
 
 def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> Scores:
@@ -187,7 +197,7 @@ def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> S
     Returns
     -------
     Scores
-        Models CS, D and CSD, origin ``external``.
+        Models CS, D and CSD, CSD once more for each horizon, origin ``external``.
     """
     d.require("external", use="be given to frozen models")
     csd = _combined(models)
@@ -200,7 +210,9 @@ def apply(models: Models, patients: pd.DataFrame, d: Scores, endpoint: str) -> S
         risk=models.clinical.risk(patients),
         event=endpoint,
     )
-    return cs + csd.recalibration.apply(d) + csd.predict(cs, d)
+    first = horizon_model.first_events(patients, endpoint)
+    scores = cs + csd.recalibration.apply(d) + csd.predict(cs, d)
+    return sum(horizon_model.risks(models.horizons, cs, d, first), start=scores)
 
 
 def prespecified(patients: pd.DataFrame, plan: ClinicalPlan, endpoint: str, seed: int) -> Developed:
@@ -417,7 +429,9 @@ def risk_groups(study: Manifest, here: Folder, *, bundle: str = "") -> pd.DataFr
 def _by_risk(here: Folder, bundle: str) -> pd.Series:
     """Low or high, of each patient with a risk by Model CSD."""
     path = here.path / "scores.csv"
-    csd = Scores.read(path).only(model="csd").table if path.is_file() else pd.DataFrame()
+    if not path.is_file():
+        return pd.Series(dtype=object)
+    csd = Scores.read(path).only(model="csd").at(None).table
     if csd.empty:
         return pd.Series(dtype=object)
     cut = models_of(here, bundle=bundle).thresholds["csd"]

@@ -13,7 +13,7 @@ from hcc_utils.study import results
 NAME = "bundle.json"
 CURVES, NOISE = "learning_curves.csv", "noise_probe.csv"  # what a reader sees of the training
 SPREAD = "spread.csv"  # of development's scores, beside which another hospital's are held
-_FORM = 2
+_FORM = 3
 
 
 def write(content: dict[str, Any], folder: Path) -> None:
