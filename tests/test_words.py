@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from hcc_utils.evaluation import agreement
+from hcc_utils.evaluation import agreement, horizon_risks
 from hcc_utils.models import clinical, combined, protocol, robustness, shortcuts
 from hcc_utils.presentation import words
 from hcc_utils.study import cohort, results
@@ -855,3 +855,44 @@ def test_p_values_of_reclassification_are_shown_where_there_are_any():
 
 def test_one_model_has_nothing_to_reclassify():
     assert "nothing is reclassified" in words.reclassification(RECLASSIFIED[:0])._repr_html_()
+
+
+FROZEN_CSD = SimpleNamespace(intercept=-1.25, cs=0.5, d=2.0, note="")
+
+
+def test_a_horizon_s_model_is_said_with_its_note():
+    models = [
+        SimpleNamespace(horizon_months=12, model=FROZEN_CSD, note="9 events by then"),
+        SimpleNamespace(horizon_months=24, model=None, note="nobody was followed so long"),
+    ]
+    said = words.horizon_models(SimpleNamespace(combined=FROZEN_CSD, horizons=models))
+    year, two_years = said.splitlines()
+    assert year.startswith("- `risk_12`, by 12 months: log odds = -1.250 + 0.500 x score of Model")
+    assert year.endswith("+ 2.000 x log odds of Model D's risk. **Note:** 9 events by then.")
+    assert two_years.endswith("no model, since in development nobody was followed so long.")
+
+
+def test_without_model_d_there_is_no_risk_by_a_horizon_and_it_is_said():
+    assert "no Model D" in words.horizon_models(SimpleNamespace(combined=None, horizons=()))
+    nothing = pd.DataFrame(columns=list(horizon_risks.COLUMNS))
+    assert "No patient has a risk by" in words.horizon_risks(nothing)._repr_html_()
+
+
+def test_a_horizon_s_figures_read_in_words():
+    figures = {
+        "auc": (0.8, 0.7, 0.9), "brier": (0.15, 0.1, 0.2), "observed": (0.2, 0.1, 0.3),
+        "expected": (0.25, np.nan, np.nan), "observed_expected": (np.nan, np.nan, np.nan),
+    }  # fmt: skip
+    given = ("csd", 12, "out_of_fold", 40, 30, 8, "too_few_events")
+    rows = [(*given[:3], metric, *three, *given[3:]) for metric, three in figures.items()]
+    table = pd.DataFrame(rows, columns=list(horizon_risks.COLUMNS))
+    assert words.horizon_risks(table)["by 12 months (out of fold)"].to_dict() == {
+        "Events by then": "8 of 40 (20%)",
+        "State known then": "30 of 40 (75%)",
+        "AUC": "0.800 (0.700 to 0.900)",
+        "Brier score": "0.150 (0.100 to 0.200)",
+        "Share with the event, death competing": "0.200 (0.100 to 0.300)",
+        "Mean predicted risk": "0.250",
+        "Observed / expected events": "not estimable",
+        "To be known": "fewer than 10 events: no test, no headline",
+    }

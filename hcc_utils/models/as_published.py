@@ -145,7 +145,6 @@ def _joined(parts: list[Pixels], folder: Path) -> Iterator[Pixels]:
         yield file
 
 
-
 def _gaps(leak_free: dict[str, Scores], as_published: dict[str, Scores]) -> pd.DataFrame:
     """The gap of each group, and of all validation patients together."""
     cuts = _cuts(leak_free[_DEVELOPMENT], as_published[_DEVELOPMENT])

@@ -86,6 +86,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
         "pairs_of_factors.csv",
         "instability.csv",
         "horizon.csv",
+        "horizon_risks.csv",
     ),
     "05_nomogram_dca": ("decision_curve.csv", "threshold_counts.csv"),
     "06_survival": ("survival.csv", "survival_summary.csv", "cox.csv", "codings.csv"),

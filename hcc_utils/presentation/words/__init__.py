@@ -1,5 +1,6 @@
 """Tables and sentences for reading: every number in them is read from a table."""
 
+from hcc_utils.presentation.words.by_horizon import horizon_models, horizon_risks
 from hcc_utils.presentation.words.centres import gap, gap_sentences, group_of_centres, pooled
 from hcc_utils.presentation.words.comparison import (
     auc,
@@ -144,6 +145,8 @@ __all__ = [
     "group_of_centres",
     "grouping_name",
     "groups",
+    "horizon_models",
+    "horizon_risks",
     "hounsfield",
     "imaging_warnings",
     "inclusion",

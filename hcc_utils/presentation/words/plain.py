@@ -37,6 +37,7 @@ METRICS: dict[str, str] = {
 }
 _CHI_SQUARES = ("likelihood_ratio", "hosmer_lemeshow")
 NOTES: dict[str, str] = {
+    "nobody_followed": "nobody was followed so long: nothing is observed",
     "one_class": "only events or only non-events: nothing can be estimated",
     "too_few_events": "fewer than 10 events: no test, no headline",
     "stacked_no_headline": "fitted on these patients' own scores: no headline",
