@@ -78,6 +78,14 @@ def test_each_horizon_has_its_own_rows():
     assert found["horizon_months"].value_counts().to_dict() == {12: 5, 24: 5}
 
 
+def test_a_risk_that_falls_with_time_is_said_at_the_later_horizon():
+    lower = scores([0.7, *RISK[1:]], months=24)
+    found = horizon_risks.table(lower + scores(), patients(), "pd", seed=1)
+    said = found["note"].str.contains("below_earlier_horizon").groupby(found["horizon_months"])
+    assert said.all().to_dict() == {12: False, 24: True}
+    assert not said.any()[12]
+
+
 def test_scores_without_a_horizon_or_of_another_model_have_no_row():
     clinical = Scores(scores().table.assign(model="clinical"))
     assert horizon_risks.table(clinical, patients(), "pd", seed=1).empty

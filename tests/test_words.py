@@ -887,8 +887,8 @@ def test_a_horizon_s_figures_read_in_words():
     rows = [(*given[:3], metric, *three, *given[3:]) for metric, three in figures.items()]
     table = pd.DataFrame(rows, columns=list(horizon_risks.COLUMNS))
     assert words.horizon_risks(table)["by 12 months (out of fold)"].to_dict() == {
-        "Events by then": "8 of 40 (20%)",
-        "State known then": "30 of 40 (75%)",
+        "Events by then": "8 of 40",
+        "State known then": "30 of 40",
         "AUC": "0.800 (0.700 to 0.900)",
         "Brier score": "0.150 (0.100 to 0.200)",
         "Share with the event, death competing": "0.200 (0.100 to 0.300)",

@@ -61,14 +61,17 @@ def table(scores: Scores, patients: pd.DataFrame, endpoint: str, *, seed: int) -
     Notes
     -----
     ``note`` holds words of `comparison.compare` joined by "; ", and ``nobody_followed`` where
-    nobody was followed to the horizon: only the mean risk is then known. Where nobody had the
-    event there is no AUC, and ``observed`` has no interval.
+    nobody was followed to the horizon: only the mean risk is then known;
+    ``below_earlier_horizon`` where a patient's risk is lower than by an earlier horizon. Where
+    nobody had the event there is no AUC, and ``observed`` has no interval.
     """
     own = scores.only(model="csd").table
+    own = own[own["horizon_months"].notna()].sort_values("horizon_months", kind="stable")
+    own["falls"] = own.groupby(["patient_id", "origin"])["risk"].diff() < 0
     first = survival.cause_from(patients.set_index("patient_id"), endpoint)
     rows = [
         row
-        for _, one in own[own["horizon_months"].notna()].groupby(["horizon_months", "origin"])
+        for _, one in own.groupby(["horizon_months", "origin"])
         for row in _rows(one, first.loc[one["patient_id"]], seed)
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))
@@ -92,6 +95,7 @@ def _rows(scores: pd.DataFrame, first: pd.DataFrame, seed: int) -> list[dict[str
     said = {
         "nobody_followed": not followed,
         "too_few_events": events < _FEW_EVENTS,
+        "below_earlier_horizon": bool(scores["falls"].any()),
         _ORIGINS.get(origin, ""): origin in _ORIGINS,
     }
     row = {

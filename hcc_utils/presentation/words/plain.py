@@ -37,6 +37,8 @@ METRICS: dict[str, str] = {
 }
 _CHI_SQUARES = ("likelihood_ratio", "hosmer_lemeshow")
 NOTES: dict[str, str] = {
+    "below_earlier_horizon": "some risks are below the same patient's by an earlier month: each "
+    "horizon is fitted by itself",
     "nobody_followed": "nobody was followed so long: nothing is observed",
     "one_class": "only events or only non-events: nothing can be estimated",
     "too_few_events": "fewer than 10 events: no test, no headline",
