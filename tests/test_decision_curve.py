@@ -66,6 +66,16 @@ def test_no_model_beats_the_prevalence(rows, cut):
 
 
 @settings(deadline=None)
+@given(patients, cuts, st.randoms(use_true_random=False))
+def test_the_order_of_patients_changes_nothing(rows, cut, random):
+    tables = [
+        decision_curve.threshold_counts(*np.array(each, dtype=float).T, [cut])
+        for each in (rows, random.sample(rows, len(rows)))
+    ]
+    assert tables[0].equals(tables[1])
+
+
+@settings(deadline=None)
 @given(patients, cuts)
 def test_counts_are_those_of_a_plain_comparison(rows, cut):
     event, risk = np.array(rows, dtype=float).T
