@@ -4,20 +4,33 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 ORACLES = Path(__file__).parent / "oracles"
-R = json.loads((ORACLES / "evaluation.json").read_text("utf-8"))
+
+
+def read(name: str) -> Any:
+    """What an R script wrote."""
+    return json.loads((ORACLES / name).read_text("utf-8"))
+
+
+R = read("evaluation.json")
+
+
+def whole_numbers(n: int, columns: int, seed: int) -> np.ndarray:
+    """A congruential rule that R has too, so that both draw the same; shape (n, columns)."""
+    state, drawn = seed, np.empty(n * columns, dtype=np.int64)
+    for k in range(len(drawn)):
+        drawn[k] = state = 16807 * state % 2147483647
+    return drawn.reshape(n, columns)
 
 
 def twenty_thousand() -> pd.DataFrame:
-    """The rule of the same name in evaluation.R: whole numbers, so that both have the same."""
-    state, drawn = 20240503, np.empty(80_000, dtype=np.int64)
-    for k in range(len(drawn)):
-        drawn[k] = state = 16807 * state % 2147483647
-    x = drawn.reshape(-1, 4)
+    """The rule of the same name in evaluation.R."""
+    x = whole_numbers(20_000, 4, 20240503)
     percent = x[:, 0] % 98 + 1
     return pd.DataFrame(
         {
