@@ -18,7 +18,7 @@ import yaml
 from hcc_utils import checks
 from hcc_utils.centres import identities, leaks
 from hcc_utils.orchestration import assets, book_pages
-from hcc_utils.orchestration.plan import DEVELOPMENT, left_out
+from hcc_utils.orchestration.plan import DEVELOPMENT, left_out, run_once
 from hcc_utils.presentation import explorer, figures
 from hcc_utils.presentation.sphinx_extension import PLOTLY
 from hcc_utils.study import results
@@ -104,8 +104,8 @@ def _chapters(folder: Path, manifest: Manifest, accepted: list[str]) -> dict[str
     here = [stage for stage in results.STAGES if stage not in missing_here]
     stages = [stage for stage in here if stage not in results.TOGETHER]
     chapters = dict.fromkeys((DEVELOPMENT, *accepted), stages)
-    together = [stage for stage in here if stage in results.TOGETHER and accepted]
-    chapters |= {results.TOGETHER[stage]: [stage] for stage in together}
+    once = run_once(accepted)
+    chapters |= {once[stage]: [stage] for stage in here if stage in once}
     missing = [
         str(_executed(folder, centre, stage))
         for centre, stages in chapters.items()
@@ -232,10 +232,11 @@ def _write_toc(
     path = pages / "_toc.yml"
     toc = yaml.safe_load(path.read_text("utf-8"))
     validation = [each for each in chapters if each != DEVELOPMENT and each not in _TOGETHER]
-    parts = [("Development", [_toc_entry(DEVELOPMENT, chapters)])]
+    once = {s: {"file": f"{each}/{s}"} for each in _TOGETHER for s in chapters.get(each, [])}
+    beside = [once.pop(s) for s in (results.BESIDE_DEVELOPMENT,) if s in once]
+    parts = [("Development", [_toc_entry(DEVELOPMENT, chapters), *beside])]
     parts.append(("Validation", [_toc_entry(centre, chapters) for centre in validation]))
-    together = [f"{each}/{stage}" for each in _TOGETHER for stage in chapters.get(each, [])]
-    parts.append(("Together", [{"file": page} for page in together]))
+    parts.append(("Together", list(once.values())))
     parts.append(("Refused", [{"file": f"centres/{centre}"} for centre in refused]))
     study = [{"caption": caption, "chapters": files} for caption, files in parts if files]
     for part in toc["parts"] if _question(manifest) == "other" else ():

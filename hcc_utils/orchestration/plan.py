@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -22,6 +23,8 @@ _BEFORE: dict[str, tuple[str, ...]] = {
 _FROZEN = ("03_cnn", "04_comparison", "05_nomogram_dca")
 _NEEDS_BUNDLE = ("03_cnn", "04_comparison", "05_nomogram_dca", "06_survival")
 _READS_DATA = ("01_cohort", "02_preprocessing")
+_BY_PROFILE = ("03_cnn", "08_as_published", "09_controls")
+_NOTHING_TRAINED = "This study trains no network of its own, or compares no models."
 
 
 def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
@@ -56,7 +59,35 @@ def left_out(manifest: Manifest, results_root: Path) -> dict[str, str]:
         chapters.setdefault("03_cnn", reason)
     if "08_as_published" not in chapters and (why := _no_peeking(manifest, chapters)):
         chapters["08_as_published"] = why
+    if "09_controls" not in chapters and _trains_nothing(manifest, chapters):
+        chapters["09_controls"] = _NOTHING_TRAINED
     return chapters
+
+
+def run_once(validation: Collection[str]) -> dict[str, str]:
+    """
+    The stages that run once, with their folders.
+
+    Parameters
+    ----------
+    validation : collection of str
+        The accepted validation centres: without any, what stands beside development is left.
+
+    Returns
+    -------
+    dict of str to str
+        By stage, of `results.TOGETHER`.
+    """
+    return {
+        stage: folder
+        for stage, folder in results.TOGETHER.items()
+        if validation or stage == results.BESIDE_DEVELOPMENT
+    }
+
+
+def _trains_nothing(manifest: Manifest, chapters: dict[str, str]) -> bool:
+    """Whether there is no network of the study's own, or no comparison."""
+    return bool({"03_cnn", "04_comparison"} & set(chapters) or manifest.demonstrate_with)
 
 
 def _no_peeking(manifest: Manifest, chapters: dict[str, str]) -> str:
@@ -66,9 +97,7 @@ def _no_peeking(manifest: Manifest, chapters: dict[str, str]) -> str:
             "The paper's choices look at validation patients too, so they are repeated only where "
             "rows_at_one_site in the manifest says that all centres' rows lie at one site."
         )
-    if {"03_cnn", "04_comparison"} & set(chapters) or manifest.demonstrate_with:
-        return "This study trains no network of its own, or compares no models."
-    return ""
+    return _NOTHING_TRAINED if _trains_nothing(manifest, chapters) else ""
 
 
 def borrowed_bundle(manifest: Manifest, results_root: Path) -> Path | None:
@@ -224,7 +253,7 @@ class Plan:
             Values for its parameters cell.
         """
         given = {"manifest": self.manifest, "results_root": self.results_root}
-        if stage in ("03_cnn", "08_as_published"):
+        if stage in _BY_PROFILE:
             given["profile"] = self.profile
         if stage in results.TOGETHER:
             return given
@@ -278,18 +307,19 @@ class Plan:
         files = [self._done(centre, stage) for centre in self.data for stage in self.stages()]
         if self.has_bundle:
             files.append(f"{self.folder}/bundle.done.json")
-        together = results.TOGETHER if self.validation else {}
         files += [
             self._done(folder, stage)
-            for stage, folder in together.items()
+            for stage, folder in run_once(self.validation).items()
             if stage not in self.left_out
         ]
         return files
 
     def _together(self, stage: str) -> list[tuple[str, str]]:
-        """The centres' stages that a stage over all centres waits for."""
+        """The centres' stages that a stage which runs once waits for."""
         if stage == "07_pooled":
             return [(centre, "06_survival") for centre in self.validation]
+        if stage == results.BESIDE_DEVELOPMENT:
+            return [(DEVELOPMENT, "01_cohort"), (DEVELOPMENT, "03_cnn")]
         return [(centre, "04_comparison") for centre in self.data]
 
     def _before(self, stage: str) -> list[str]:

@@ -18,8 +18,10 @@ from hcc_utils.presentation.words import (
     ATTRIBUTION_CHECKS,
     ATTRIBUTIONS,
     CODINGS,
+    CONTROLS,
     METRICS,
     TRAININGS,
+    control_figure,
     group_name,
     group_of_centres,
     subgroup_name,
@@ -643,6 +645,48 @@ def gap(table: pd.DataFrame) -> go.Figure:
     figure.update_xaxes(title=f"{METRICS['auc']} (0.5 is chance)", range=[lowest - 0.02, 1.01])
     figure.update_yaxes(tickvals=places, ticktext=names, automargin=True)
     return _finish(figure, f"AUC under both protocols. {'; '.join(said)}.", 150 + 50 * len(table))
+
+
+def controls(table: pd.DataFrame) -> go.Figure:
+    """
+    How far each figure of the negative controls lies from its null.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Rows of ``controls.csv``.
+
+    Returns
+    -------
+    plotly.graph_objects.Figure
+        A point a figure, in simulated SD of its mean, and a band of three to either side.
+    """
+    if _empty(table, ["control", "z", "origin"], "table"):
+        return _nothing("Negative controls")
+    names = [f"{control_figure(row)} · {CONTROLS[row.control]}" for row in table.itertuples()]
+    places = np.arange(len(table))[::-1]
+    figure = go.Figure()
+    for stacked, name, colour, symbol in (
+        (False, "out of fold", BLUE, "circle"),
+        (True, "stacked: no headline", VERMILION, "diamond"),
+    ):
+        shown = (table["origin"] == "stacked").to_numpy() == stacked
+        figure.add_scatter(
+            x=table["z"][shown],
+            y=places[shown],
+            name=name,
+            mode="markers",
+            marker={"color": colour, "size": 11, "symbol": symbol},
+            customdata=np.array(names)[shown],
+            hovertemplate="%{customdata}: %{x:+.1f}",
+        )
+    figure.add_vrect(-3, 3, fillcolor=GREY, opacity=0.15, line_width=0)
+    figure.add_vline(0, line={"color": GREY, "dash": "dot", "width": 1})
+    figure.update_xaxes(title="From null, in simulated SD of the mean (above: better)")
+    figure.update_yaxes(tickvals=places, ticktext=names, automargin=True)
+    said = [f"{name}: {z:+.1f}" for name, z in zip(names, table["z"], strict=True)]
+    alt = f"Negative controls, from null in SD of the mean. {'; '.join(said)}."
+    return _finish(figure, alt, height=150 + 34 * len(table))
 
 
 def _reach(table: pd.DataFrame, column: str) -> dict[str, object]:

@@ -28,9 +28,15 @@ STAGES: tuple[str, ...] = (
     "06_survival",
     "07_pooled",
     "08_as_published",
+    "09_controls",
 )
-# stages that run once, over all centres, each in a folder of its own
-TOGETHER: dict[str, str] = {"07_pooled": "pooled", "08_as_published": "as_published"}
+# stages that run once, each in a folder of its own: over all centres, or beside development
+TOGETHER: dict[str, str] = {
+    "07_pooled": "pooled",
+    "08_as_published": "as_published",
+    "09_controls": "controls",
+}
+BESIDE_DEVELOPMENT = "09_controls"  # the one of them that needs no validation centre
 
 _WRITES: dict[str, tuple[str, ...]] = {
     "01_cohort": (
@@ -92,6 +98,7 @@ _WRITES: dict[str, tuple[str, ...]] = {
     "06_survival": ("survival.csv", "survival_summary.csv", "cox.csv", "codings.csv"),
     "07_pooled": ("pooled.csv",),
     "08_as_published": ("scores_as_published.csv", "gap.csv"),
+    "09_controls": ("controls.csv",),
 }
 # what development hands to the bundle, and each validation centre to the pooled page
 _DEVELOPMENT: dict[str, tuple[str, ...]] = {

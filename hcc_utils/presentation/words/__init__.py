@@ -17,6 +17,12 @@ from hcc_utils.presentation.words.comparison import (
     subgroups,
     subgroups_verdict,
 )
+from hcc_utils.presentation.words.controls import (
+    CONTROLS,
+    control_figure,
+    controls,
+    controls_verdict,
+)
 from hcc_utils.presentation.words.images import (
     hounsfield,
     imaging_warnings,
@@ -108,6 +114,7 @@ __all__ = [
     "ATTRIBUTION_CHECKS",
     "CHOICES",
     "CODINGS",
+    "CONTROLS",
     "METRICS",
     "NOTES",
     "OPTIMISM",
@@ -131,6 +138,9 @@ __all__ = [
     "codings",
     "coefficients",
     "cohort",
+    "control_figure",
+    "controls",
+    "controls_verdict",
     "cox",
     "criteria",
     "differences",
