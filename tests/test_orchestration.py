@@ -180,6 +180,30 @@ def test_the_papers_choices_run_once_after_every_centre_s_network():
     assert "08_as_published" not in plan().stages()
 
 
+def test_the_controls_run_once_beside_development_with_or_without_a_validation_centre():
+    alone = plan(data={"development": ["a.csv"]})
+    assert alone.inputs("controls", "09_controls") == [
+        "results/s/development/01_cohort.done.json",
+        "results/s/development/03_cnn.done.json",
+    ]
+    given = alone.parameters("controls", "09_controls")
+    assert given == {"manifest": "m.yaml", "results_root": "results", "profile": "tiny"}
+    for each in (alone, plan()):
+        assert "results/s/controls/09_controls.done.json" in each.everything_done()
+    assert not [done for done in alone.everything_done() if "08_as_published" in done]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"chapters_left_out": {"03_cnn": "no CT"}}, {"demonstrate_with": "demo"}],
+    ids=["no network", "another study's network"],
+)
+def test_without_a_network_of_its_own_a_study_has_no_controls(tmp_path, changes):
+    study = sample_study.manifest(tmp_path, **changes)
+    assert "no network of its own" in left_out(study, tmp_path)["09_controls"]
+    assert "09_controls" not in left_out(sample_study.manifest(tmp_path), tmp_path)
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [

@@ -198,7 +198,8 @@ def _model_d(
 def _judged(control: str, found: Sequence[pd.Series], null: pd.Series) -> pd.DataFrame:
     """Each figure's mean over the draws against its null."""
     each = pd.concat(found, axis=1)
-    table = pd.DataFrame({"null": null, "mean": each.mean(axis=1), "sd": each.std(axis=1)})
+    mean, sd = each.mean(axis=1, skipna=False), each.std(axis=1)
+    table = pd.DataFrame({"null": null, "mean": mean, "sd": sd})
     table["draws"] = len(found)
     table["z"] = (table["mean"] - table["null"]) / (table["sd"] / np.sqrt(len(found)))
     table["verdict"] = np.select(
