@@ -137,9 +137,9 @@ def _beyond(rows: pd.DataFrame) -> Iterator[str]:
         )
     if len(below):
         yield (
-            f"Worse than null: {_listed(below)}. That is no leak. Folds are judged together, and "
-            f"a fold with more events leaves fewer to the fit that scores it; and what a fit "
-            f"spends on noise it loses on other patients."
+            f"Worse than null: {_listed(below)}. That is no leak: folds are judged together, and "
+            f"a fold with more events leaves fewer to the fit that scores it; what a fit spends "
+            f"on noise it loses on other patients; the rest is chance."
         )
 
 
