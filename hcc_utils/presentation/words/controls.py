@@ -92,7 +92,9 @@ def controls_verdict(table: pd.DataFrame) -> str:
     lines = [_came_out(CONTROLS[name], rows) for name, rows in table.groupby("control", sort=False)]
     if not (table["verdict"] == "too_few_draws").any():
         stacked = table["origin"] == "stacked"
-        lines += [*_of_stacked(table[stacked]), *_beyond(table[~stacked])]
+        by_signs = (table["metric"] == "nri") & (table["control"] == "noise_score")
+        lines += [*_of_stacked(table[stacked]), *_beyond(table[~stacked & ~by_signs])]
+        lines += _of_signs(table[by_signs & (table["verdict"] != "null")])
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -140,6 +142,17 @@ def _beyond(rows: pd.DataFrame) -> Iterator[str]:
             f"Worse than null: {_listed(below)}. That is no leak: folds are judged together, and "
             f"a fold with more events leaves fewer to the fit that scores it; what a fit spends "
             f"on noise it loses on other patients; the rest is chance."
+        )
+
+
+def _of_signs(rows: pd.DataFrame) -> Iterator[str]:
+    """Why the NRI is not null under noise."""
+    if len(rows):
+        yield (
+            f"Not null, and no leak: {_listed(rows)}. The continuous NRI counts moves however "
+            f"small; with one score for everybody Model CSD moves each patient towards the "
+            f"middle, and noise turns some of these moves round. One more reason why NRI stands "
+            f"last."
         )
 
 
