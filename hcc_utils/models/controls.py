@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ def of_study(study: Manifest, *, here: Folder, profile: str) -> pd.DataFrame:
     patients = d.table[["patient_id"]].merge(development.read("patients.csv"), on="patient_id")
     if not optimism.enough(patients[study.endpoint].to_numpy(dtype=bool)):
         return pd.DataFrame(columns=COLUMNS)
-    how = {"endpoint": study.endpoint, "draws": DRAWS[profile], "seed": study.seed}
+    how: dict[str, Any] = {"endpoint": study.endpoint, "draws": DRAWS[profile], "seed": study.seed}
     score = d.table["score"].to_numpy()
     tables = [permuted_outcome(patients, score, **how), noise_score(patients, **how)]
     return pd.concat(tables, ignore_index=True)
