@@ -72,7 +72,7 @@ class Problems(InputError):  # noqa: N818 - the name says that there are several
         return [str(problem) for problem in self.problems]
 
 
-def numbers(name: str, values: npt.ArrayLike) -> Floats:
+def numbers(name: str, values: npt.ArrayLike, *, missing: bool = False) -> Floats:
     """
     Values as a one-dimensional array of finite numbers.
 
@@ -81,7 +81,9 @@ def numbers(name: str, values: npt.ArrayLike) -> Floats:
     name : str
         What the values are, for the message.
     values : array_like, shape (n,)
-        Numbers.
+        Numbers; not words or dates, even those that could be read as numbers.
+    missing : bool, default False
+        Whether some may be missing; never infinite.
 
     Returns
     -------
@@ -94,13 +96,196 @@ def numbers(name: str, values: npt.ArrayLike) -> Floats:
         If they are not numbers, not one-dimensional, or one of them is missing or infinite.
     """
     try:
-        array = np.asarray(values, dtype=np.float64)
+        _refuse_words(name, np.asarray(values))
+        array = np.asarray(pd.Series(values) if missing else values, dtype=np.float64)
     except (TypeError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(f"{name} must hold numbers; it holds something else ({error}).") from None
     if array.ndim != 1:
         raise InputError(f"{name} must be one-dimensional; its shape is {array.shape}.")
-    _refuse(name, "must hold finite numbers", array, ~np.isfinite(array))
+    bad = np.isinf(array) if missing else ~np.isfinite(array)
+    _refuse(name, "must hold finite numbers", array, bad)
     return array
+
+
+def number(name: str, value: object, *, least: float = -np.inf) -> float:
+    """
+    Value as one finite number.
+
+    Parameters
+    ----------
+    name : str
+        What the value is, for the message.
+    value : float
+        What was given.
+    least : float, optional
+        The smallest that is allowed.
+
+    Returns
+    -------
+    float
+        The same value.
+
+    Raises
+    ------
+    InputError
+        If it is no number, missing, infinite, or below the least.
+    """
+    real = isinstance(value, (int, float, np.number)) and bool(np.isfinite(value))
+    if not real or value < least:  # type: ignore[operator]
+        bound = "" if least == -np.inf else f" of at least {least:g}"
+        raise InputError(f"{name} must be one finite number{bound}; got {value!r}.")
+    return float(value)  # type: ignore[arg-type]
+
+
+def inside(name: str, value: object, below: float = 1.0) -> float:
+    """
+    Value, where it lies strictly between 0 and a bound.
+
+    Parameters
+    ----------
+    name : str
+        What the value is, for the message.
+    value : float
+        What was given.
+    below : float, default 1
+        The bound.
+
+    Returns
+    -------
+    float
+        The same value.
+
+    Raises
+    ------
+    InputError
+        If it does not, or is no number.
+    """
+    real = isinstance(value, (int, float, np.number))
+    if not real or not 0 < value < below:  # type: ignore[operator]
+        raise InputError(f"{name} must lie strictly between 0 and {below:.3g}; got {value!r}.")
+    return float(value)  # type: ignore[arg-type]
+
+
+def whole(name: str, value: object, *, least: int) -> int:
+    """
+    Value as a whole number.
+
+    Parameters
+    ----------
+    name : str
+        What the value is, for the message.
+    value : int
+        What was given.
+    least : int
+        The smallest that is allowed.
+
+    Returns
+    -------
+    int
+        The same value.
+
+    Raises
+    ------
+    InputError
+        If it is not whole, or below the least.
+    """
+    found = number(name, value, least=least)
+    if found != int(found):
+        raise InputError(f"{name} must be a whole number; got {value!r}.")
+    return int(found)
+
+
+def times(name: str, values: npt.ArrayLike, *, missing: bool = False) -> Floats:
+    """
+    Values as an array of times since time zero.
+
+    Parameters
+    ----------
+    name : str
+        What the values are, for the message.
+    values : array_like, shape (n,)
+        Numbers of at least 0.
+    missing : bool, default False
+        Whether some may be missing.
+
+    Returns
+    -------
+    numpy.ndarray of float, shape (n,)
+        The same values.
+
+    Raises
+    ------
+    InputError
+        If one of them is no number or negative.
+    """
+    array = numbers(name, values, missing=missing)
+    _refuse(name, "must not be negative", array, array < 0, " Check time zero.")
+    return array
+
+
+def counts(name: str, values: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """
+    Values as a table of counts.
+
+    Parameters
+    ----------
+    name : str
+        What is counted, for the message.
+    values : array_like of int, shape (n_rows, n_columns)
+        Whole numbers of at least 0.
+
+    Returns
+    -------
+    numpy.ndarray of int, shape (n_rows, n_columns)
+        The same values.
+
+    Raises
+    ------
+    InputError
+        If they are no table, or one of them is no such number.
+    """
+    shape = np.shape(np.array(values, dtype=object))
+    if len(shape) != 2:
+        raise InputError(f"{name} must be a table of rows and columns; its shape is {shape}.")
+    flat = numbers(name, np.ravel(np.asarray(values)))
+    _refuse(name, "must hold whole numbers of at least 0", flat, (flat < 0) | (flat % 1 != 0))
+    return flat.astype(np.int64).reshape(shape)
+
+
+def once(patients: pd.DataFrame, needed: Iterable[str], *, name: str = "patients") -> pd.DataFrame:
+    """
+    Patients, where the columns that are needed are there and nobody stands twice.
+
+    Parameters
+    ----------
+    patients : pandas.DataFrame
+        One row a patient; who is who is known where there is a ``patient_id``.
+    needed : iterable of str
+        Names of columns.
+    name : str, default "patients"
+        What the table is, for the message.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same patients.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or a patient stands twice.
+    """
+    columns(patients, needed, name=name)
+    if "patient_id" in patients:
+        ids = patients["patient_id"]
+        if ids.duplicated().any():
+            raise InputError(
+                f"{name} must hold one row a patient; {ids.duplicated().sum()} row(s) repeat a "
+                f"patient_id, first {ids[ids.duplicated()].iloc[0]!r}. Leave out the repetition."
+            )
+    return patients
 
 
 def probabilities(name: str, values: npt.ArrayLike) -> Floats:
@@ -233,8 +418,10 @@ def columns(table: pd.DataFrame, needed: Iterable[str], *, name: str = "table") 
     Raises
     ------
     InputError
-        If columns are missing; the nearest present name is suggested for each.
+        If it is no table, or columns are missing; the nearest present name is suggested for each.
     """
+    if not isinstance(table, pd.DataFrame):
+        raise InputError(f"{name} must be a table with named columns; got {type(table).__name__}.")
     missing = [column for column in needed if column not in table.columns]
     if missing:
         present = [str(column) for column in table.columns]
@@ -290,8 +477,16 @@ def nearest(word: str, known: Iterable[str]) -> str:
     str
         The suggestion, to be appended to a message.
     """
-    found = difflib.get_close_matches(word, list(known), n=1)
+    found = difflib.get_close_matches(str(word), list(known), n=1)
     return f" (nearest: {found[0]!r})" if found else ""
+
+
+def _refuse_words(name: str, given: npt.NDArray[np.generic]) -> None:
+    """Raise where values are words or dates, which numpy would read as numbers where it can."""
+    words = given.dtype.kind in "USMm"
+    if words or (given.dtype.kind == "O" and any(isinstance(one, str) for one in given.flat)):
+        first = next(one for one in given.flat if words or isinstance(one, str))
+        raise InputError(f"{name} must hold numbers; it holds something else, such as {first!r}.")
 
 
 def _refuse(name: str, rule: str, array: Floats, bad: Bools, hint: str = "") -> None:
