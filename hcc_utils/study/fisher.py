@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln
 
+from hcc_utils import checks
 from hcc_utils.checks import Floats
 
 _MOST = 2_000_000  # partial tables that are kept apart: beyond, the test is not for this table
@@ -32,6 +33,11 @@ def p_value(counts: npt.ArrayLike) -> float:
     float
         Two-sided, as R's ``fisher.test``. Not a number where the tables are too many to count.
 
+    Raises
+    ------
+    InputError
+        If they are no table of whole numbers of at least 0.
+
     Notes
     -----
     Tables are built a row at a time. Of partial tables that leave the same margins to fill, those
@@ -41,7 +47,7 @@ def p_value(counts: npt.ArrayLike) -> float:
     ----------
     .. [1] Mehta and Patel (1983), Journal of the American Statistical Association 78:427-434.
     """
-    table: Counts = np.asarray(counts, dtype=np.int64)
+    table = checks.counts("counts", counts)
     if table.shape[1] > table.shape[0]:
         table = table.T  # fewer margins to keep in mind
     nodes: dict[tuple[int, ...], _Partial] = {

@@ -134,6 +134,7 @@ class Scores:
         Scores
             One row a patient.
         """
+        checks.columns(patients, ["patient_id", "centre", event], name="patients")
         table = patients[["patient_id", "centre"]].reset_index(drop=True)
         given = {"model": model, "protocol": protocol, "origin": origin}
         table = table.assign(
@@ -142,7 +143,7 @@ class Scores:
             horizon_months=pd.array([horizon_months] * len(table), dtype="Int64"),
             score=score,
             risk=risk,
-            event=patients[event].to_numpy(dtype=bool),
+            event=checks.outcomes(event, patients[event]),
         )
         return cls(table[list(COLUMNS)])
 

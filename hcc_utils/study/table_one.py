@@ -12,6 +12,7 @@ from scipy import stats
 
 from hcc_utils import checks
 from hcc_utils.study import fisher, vocabulary
+from hcc_utils.study.recorded import recorded
 
 
 def table_one(
@@ -58,9 +59,9 @@ def table_one(
     give its printed p-values this way. Welch's t test and, for two levels of two groups, Yates'
     chi-square can be asked for.
     """
-    patients = with_bands(checks.columns(patients, [by], name="patients"))
+    patients = with_bands(checks.once(patients, [by]))
     wanted = columns or [name for name in _TABLE_ONE if name in patients and name != by]
-    checks.columns(patients, wanted, name="patients")
+    recorded(checks.columns(patients, wanted, name="patients"), wanted)
     groups = {str(value): part for value, part in patients.groupby(by, observed=True)}
     if not groups:
         raise checks.InputError(f"{by} must hold a group; no patient has a value there.")
@@ -125,6 +126,7 @@ def groupings(patients: pd.DataFrame, endpoint: str, asked: Iterable[str] = ()) 
     tuple of str
         Where nothing is asked for: the hospital if there are several, else the endpoint.
     """
+    checks.columns(patients, ["centre", endpoint], name="patients")
     there = tuple(name for name in asked if name in patients)
     several = len(set(patients["centre"])) > 1
     return there or (("centre",) if several else (endpoint,))
@@ -320,6 +322,10 @@ def smd_of_means(means: Sequence[float], variances: Sequence[float]) -> float:
     ----------
     .. [1] Austin (2009), Statistics in Medicine 28:3083-3107.
     """
+    for name, pair in (("means", means), ("variances", variances)):
+        if len(checks.numbers(name, pair, missing=True)) != 2:
+            raise checks.InputError(f"{name} must be of two groups; got {len(pair)}.")
+    checks.times("variances", variances, missing=True)
     spread = float(np.sqrt(np.mean(variances)))
     return float(means[0] - means[1]) / spread if spread else float("nan")
 
@@ -342,6 +348,7 @@ def smd_of_counts(counts: Counts) -> float:
     ----------
     .. [1] Yang and Dalton (2012), SAS Global Forum, paper 335.
     """
+    counts = checks.counts("counts", counts)
     totals = counts.sum(axis=0)
     if counts.shape[1] != 2 or len(counts) < 2 or (totals == 0).any():
         return float("nan")
@@ -367,7 +374,7 @@ def with_bands(patients: pd.DataFrame) -> pd.DataFrame:
         With ``afp_band`` (<25, 25-400, >400 ng/mL) and ``lesion_band`` (1, 2, 3, >3) where the
         numbers behind them were recorded.
     """
-    banded = patients.copy()
+    banded = recorded(checks.columns(patients, []), ["afp_ng_ml", "lesion_count"]).copy()
     if "afp_ng_ml" in patients:
         afp = patients["afp_ng_ml"]
         banded["afp_band"] = _banded(afp, [afp < 25, afp <= 400], ["<25", "25-400"], ">400")
