@@ -210,7 +210,7 @@ def test_limits_worked_by_hand():
 
 def test_differences_stand_in_the_order_of_their_means():
     patients = pd.DataFrame({"recist_mm_r1": [30, 10, None], "recist_mm_r2": [20, 12, 5]})
-    found = agreement.differences(patients.assign(patient_id="p"))
+    found = agreement.differences(patients.assign(patient_id=["p", "q", "r"]))
     assert found.to_numpy().tolist() == [
         ["recist_mm", "r1 - r2", 11, -2], ["recist_mm", "r1 - r2", 25, 10]
     ]  # fmt: skip

@@ -235,5 +235,5 @@ def test_bad_input_is_named(function, event, score, message):
 
 
 def test_a_missing_threshold_is_named():
-    with pytest.raises(checks.InputError, match="threshold must hold finite numbers"):
+    with pytest.raises(checks.InputError, match="threshold must be one finite number"):
         discrimination.operating_point([1, 0], [0.1, 0.2], np.nan)

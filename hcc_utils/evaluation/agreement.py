@@ -14,6 +14,7 @@ import pandas as pd
 from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 from hcc_utils.study import vocabulary
+from hcc_utils.study.recorded import recorded
 
 _WEIGHTS = {"linear": 1, "quadratic": 2}
 _READING = re.compile(r"(.+)_(r\d+)")  # such as capsule_r1; an adjudicated value is nobody's own
@@ -78,6 +79,7 @@ def icc(ratings: npt.ArrayLike | pd.DataFrame, level: float = 0.95) -> pd.DataFr
             f"ratings must hold at least 2 patients (rows) and 2 readers (columns); "
             f"got {n} and {k}."
         )
+    level = checks.inside("level", level)
     found = zip(("ICC1", "ICC2", "ICC3"), _correlations(table, level), strict=True)
     return pd.DataFrame(
         [(kind, *row) for kind, row in found],
@@ -273,6 +275,9 @@ def adjudication(patients: pd.DataFrame) -> pd.DataFrame:
         `settled`), ``differs`` (patients in whose row stands something else than was settled).
     """
     rows = []
+    own = [variable.name for variable in vocabulary.SEMANTIC]
+    read = [f"{name}_{reader}" for name in own for reader in vocabulary.READERS]
+    recorded(checks.once(patients, []), [*own, *read])
     for variable in vocabulary.SEMANTIC:
         names = {reader: f"{variable.name}_{reader}" for reader in vocabulary.READERS}
         if not {names["r1"], names["r2"]} <= set(patients):
@@ -311,7 +316,9 @@ def rank_correlation(
     """
     from scipy.stats import spearmanr
 
-    if not {first, second} <= set(patients):
+    for name in (first, second):
+        checks.one_of("a variable of the correlation", name, vocabulary.VARIABLES)
+    if not {first, second} <= set(recorded(checks.once(patients, []), [first, second])):
         return RankCorrelation(np.nan, np.nan, 0)
     known = patients[[first, second]].dropna()
     x, y = (_ordered(known[name]) for name in (first, second))
@@ -362,6 +369,7 @@ _ROUNDED = 0.01  # what rounding may move a ratio by
 def _read_apart(patients: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Each variable that two readers or more read, with a column a reader."""
     found: dict[str, dict[str, pd.Series]] = {}
+    recorded(checks.once(patients, []), filter(_READING.fullmatch, vocabulary.VARIABLES))
     for name in vocabulary.VARIABLES:
         reading = _READING.fullmatch(name)
         if reading and name in patients and patients[name].notna().any():
@@ -508,6 +516,8 @@ def _crossed(
         raise checks.InputError(
             f"kappa compares two readers; got {ratings.shape[1]} columns. Give each pair in turn."
         )
+    if ratings.empty:
+        raise checks.InputError("ratings must hold at least one patient; it is empty.")
     if ratings.isna().any(axis=None):
         raise checks.InputError(
             f"ratings must be known from both readers; {ratings.isna().any(axis=1).sum()} of "
@@ -519,6 +529,8 @@ def _crossed(
         raise checks.InputError(
             "weights need an order; the levels are words. Give levels=, from one end to the other."
         )
+    if levels is None and words and not all(isinstance(value, str) for value in found):
+        raise checks.InputError("ratings must be words or numbers, not both. Give levels=.")
     order = sorted(found) if levels is None else list(levels)
     unknown = [value for value in found if value not in order]
     if unknown:

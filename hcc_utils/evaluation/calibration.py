@@ -264,6 +264,8 @@ def smooth(
     as the patients' own does, and once more: the intervals of the distances lean upwards.
     """
     events, risks = _cleaned(event, risk, both=True)
+    level = checks.inside("level", level)
+    resamples = checks.whole("resamples", resamples, least=0)
     in_order = np.lexsort((events, risks))  # so that the draws do not ask how rows are ordered
     events, risks = events[in_order], risks[in_order]
     first, last = np.quantile(risks, [0.05, 0.95])
@@ -297,7 +299,7 @@ def hosmer_lemeshow(event: npt.ArrayLike, risk: npt.ArrayLike, groups: int = 10)
     risk : array_like of float, shape (n_patients,)
         Predicted risk strictly between 0 and 1; higher is worse.
     groups : int, default 10
-        Between quantiles of the risk; fewer where these coincide.
+        Between quantiles of the risk, at least three; fewer where these coincide.
 
     Returns
     -------
@@ -320,6 +322,7 @@ def hosmer_lemeshow(event: npt.ArrayLike, risk: npt.ArrayLike, groups: int = 10)
     .. [1] Hosmer and Lemeshow (1980), Communications in Statistics A9:1043-1069.
     """
     events, risks = _cleaned(event, risk, both=True)
+    groups = checks.whole("groups", groups, least=3)
     edges = np.unique(np.quantile(risks, np.arange(1, groups) / groups))
     group = np.searchsorted(edges, risks, side="left")
     group = np.unique(group, return_inverse=True)[1]

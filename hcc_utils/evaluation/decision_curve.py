@@ -147,6 +147,8 @@ def _cuts(thresholds: npt.ArrayLike | None) -> checks.Floats:
     # k / 100 is the number that "0.28" reads as; steps added up miss it in the last bit
     cuts = np.arange(1, 100) / 100 if thresholds is None else thresholds
     cuts = checks.probabilities("thresholds", cuts)
+    if not len(cuts):
+        raise checks.InputError("thresholds must hold at least one; it is empty.")
     outside = (cuts == 0) | (cuts == 1)
     if outside.any():
         raise checks.InputError(

@@ -201,6 +201,7 @@ def bootstrapped_auc(
         If lengths differ, a score is missing or only one class is present.
     """
     event, score = _cleaned(event, score)
+    resamples = checks.whole("resamples", resamples, least=1)
     rank = np.unique(score, return_inverse=True)[1]
     # in order, so that the draws do not ask how rows are ordered
     of_events, of_non_events, ranks = np.sort(rank[event]), np.sort(rank[~event]), rank.max() + 1
@@ -343,7 +344,7 @@ def operating_point(event: npt.ArrayLike, risk: npt.ArrayLike, threshold: float)
         If lengths differ, a value is missing or only one class is present.
     """
     event, risk = _cleaned(event, risk, "risk")
-    high = risk >= checks.numbers("threshold", [threshold])[0]
+    high = risk >= checks.number("threshold", threshold)
     tp, fp = int((high & event).sum()), int((high & ~event).sum())
     fn, tn = int((~high & event).sum()), int((~high & ~event).sum())
     count = np.array([tp, tn, tp, tn])

@@ -43,6 +43,7 @@ def length(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
     .. [1] Schemper and Smith (1996), Controlled Clinical Trials 17:343-346.
     """
     first = survival.cause_from(patients, endpoint)
+    checks.columns(patients, ["centre"], name="patients")
     died = checks.outcomes("death", patients["death"])
     ends = {
         endpoint: (first["months"], first["cause"] == 0),
@@ -84,6 +85,9 @@ def short(
         event, or death without it, came before), ``short_free`` (follow-up ended before, without
         either), ``left_out``, and ``left_out_free`` (of these, without event and alive).
     """
+    checks.once(kept, ["patient_id"], name="kept")
+    checks.columns(eligible, ["patient_id", "centre"], name="eligible")
+    months = checks.number("months", months, least=0)
     first = survival.cause_from(eligible, endpoint)
     cause, early = first["cause"], first["months"] < months
     gone = ~eligible["patient_id"].isin(kept["patient_id"])
@@ -135,10 +139,11 @@ def event_fractions(
     ----------
     .. [1] Aalen and Johansen (1978), Scandinavian Journal of Statistics 5:141-150.
     """
+    months = [checks.number("horizons_months", each, least=0) for each in horizons_months]
     rows = [
         {"group": name, **row}
         for name, patients in groups.items()
-        for row in _fractions(survival.cause_from(patients, endpoint), horizons_months)
+        for row in _fractions(survival.cause_from(patients, endpoint), months)
     ]
     return pd.DataFrame(rows)
 

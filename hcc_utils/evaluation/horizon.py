@@ -99,11 +99,12 @@ def status_at(patients: pd.DataFrame, outcome: str, horizon_months: float) -> pd
     asked is whether it was recorded.
     """
     months = f"months_to_{outcome}"
-    checks.columns(patients, [outcome, months, "death", "months_to_death"], name="patients")
+    checks.once(patients, [outcome, months, "death", "months_to_death"])
+    horizon_months = checks.number("horizon_months", horizon_months, least=0)
     happened = checks.outcomes(outcome, patients[outcome])
-    until = checks.numbers(months, patients[months])
+    until = checks.times(months, patients[months])
     died = checks.outcomes("death", patients["death"])
-    last_contact = patients["months_to_death"].astype(float).to_numpy()
+    last_contact = checks.times("months_to_death", patients["months_to_death"], missing=True)
     within = happened & (until <= horizon_months)
     reached = np.fmax(until, last_contact) >= horizon_months
     status = pd.Series(within, index=patients.index, dtype="boolean")
@@ -167,9 +168,12 @@ def auc_at(
     .. [1] Blanche, Dartigues and Jacqmin-Gadda (2013), Statistics in Medicine 32:5381-5397.
     .. [2] R package riskRegression: ``Score(..., metrics = "AUC", cens.model = "km")``.
     """
-    until, kind = checks.numbers("months", months), checks.causes("cause", cause)
+    until, kind = checks.times("months", months), checks.causes("cause", cause)
     score = checks.numbers("risk", risk)
     checks.same_length(months=until, cause=kind, risk=score)
+    horizon_months = checks.number("horizon_months", horizon_months, least=0)
+    level = checks.inside("level", level)
+    resamples = checks.whole("resamples", resamples, least=1)
     _refuse_one_class(until, kind, horizon_months)
     n = len(until)
     drawn = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=resamples)

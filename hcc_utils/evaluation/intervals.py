@@ -41,11 +41,7 @@ def quantile(level: float, df: float = np.inf) -> float:
     InputError
         If the level is not strictly between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise checks.InputError(
-            f"level must lie strictly between 0 and 1, such as 0.95; got {level!r}."
-        )
-    return float(special.stdtrit(df, (1 + level) / 2))
+    return float(special.stdtrit(df, (1 + checks.inside("level", level)) / 2))
 
 
 def wald(estimate: float, se: float, level: float, df: float = np.inf) -> Wald:
@@ -58,7 +54,8 @@ def wald(estimate: float, se: float, level: float, df: float = np.inf) -> Wald:
         A difference.
     se : float
         Its standard error. At 0, nothing about chance is known: a difference of 0 has
-        p = 1 (the two are the same), any other has no test and no interval.
+        p = 1 (the two are the same), any other has no test and no interval. Where it is missing,
+        so are these.
     level : float
         Coverage of the interval.
     df : float, default infinity
@@ -68,7 +65,14 @@ def wald(estimate: float, se: float, level: float, df: float = np.inf) -> Wald:
     -------
     Wald
         Statistic, two-sided p-value and interval.
+
+    Raises
+    ------
+    InputError
+        If the standard error is negative or the level not strictly between 0 and 1.
     """
+    if se < 0:
+        raise checks.InputError(f"se must not be negative; got {se!r}.")
     reach = quantile(level, df)
     if se == 0:
         return Wald(0.0, 1.0, 0.0, 0.0) if estimate == 0 else Wald(*[np.nan] * 4)
@@ -98,7 +102,15 @@ def wilson(
         Lower ends.
     high : numpy.ndarray of float
         Upper ends.
+
+    Raises
+    ------
+    InputError
+        If a count is no number, or not between 0 and how many there are.
     """
+    had, all_ = (checks.times(n, np.ravel(v)) for n, v in (("count", count), ("of", of)))
+    if (had > all_).any():
+        raise checks.InputError("count must not exceed of: nobody has it who is not there.")
     z = quantile(level)
     n = np.where(np.asarray(of) > 0, np.asarray(of, dtype=np.float64), np.nan)
     share = np.asarray(count) / n
@@ -130,6 +142,11 @@ def bootstrapped_mean(
         Lower end; missing where a value is.
     high : float
         Upper end.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite or no number, there is none, or not one resample.
     """
     return ends(resampled_means(values, resamples=resamples, seed=seed), level)
 
@@ -157,6 +174,11 @@ def bootstrapped_sd(
         Lower end of the standard deviation (n - 1); missing where a value is.
     high : float
         Upper end.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite or no number, there is none, or not one resample.
     """
     return ends(_drawn(values, resamples, seed).std(axis=1, ddof=1), level)
 
@@ -178,9 +200,14 @@ def resampled_means(values: npt.ArrayLike, *, resamples: int, seed: int) -> chec
     -------
     numpy.ndarray of float, shape (resamples,)
         A mean a sample.
+
+    Raises
+    ------
+    InputError
+        If a value is infinite or no number, there is none, or not one resample.
     """
-    given, rng = np.asarray(values, float), np.random.default_rng(seed)
-    parts = portions(resamples, len(given))
+    given, rng = _patients(values), np.random.default_rng(seed)
+    parts = portions(checks.whole("resamples", resamples, least=1), len(given))
     return np.concatenate([rng.choice(given, (part, len(given))).mean(axis=1) for part in parts])
 
 
@@ -206,10 +233,17 @@ def portions(resamples: int, patients: int) -> list[int]:
 
 def _drawn(values: npt.ArrayLike, resamples: int, seed: int) -> checks.Floats:
     """As many values as there are, drawn with replacement, in each row."""
-    drawn: checks.Floats = np.random.default_rng(seed).choice(
-        np.asarray(values, float), (resamples, np.size(values))
-    )
+    given, rows = _patients(values), checks.whole("resamples", resamples, least=1)
+    drawn: checks.Floats = np.random.default_rng(seed).choice(given, (rows, len(given)))
     return drawn
+
+
+def _patients(values: npt.ArrayLike) -> checks.Floats:
+    """One value a patient, some of them missing perhaps, of at least one patient."""
+    given = checks.numbers("values", values, missing=True)
+    if not len(given):
+        raise checks.InputError("values must hold at least one patient; it is empty.")
+    return given
 
 
 def ends(estimates: checks.Floats, level: float) -> tuple[float, float]:
@@ -230,5 +264,6 @@ def ends(estimates: checks.Floats, level: float) -> tuple[float, float]:
     high : float
         Upper end.
     """
+    level = checks.inside("level", level)
     low, high = np.quantile(estimates, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

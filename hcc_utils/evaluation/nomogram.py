@@ -121,12 +121,15 @@ def nomogram(
     Raises
     ------
     InputError
-        If there is no term, a number has no range, or every predictor is without effect.
+        If there is no term, a coefficient is no finite number, a number has no range of two rising
+        ends, or every predictor is without effect.
 
     References
     ----------
     .. [1] Harrell, R package rms: ``nomogram(..., maxscale = 100)``.
     """
+    intercept = checks.number("intercept", intercept)
+    terms = {term: checks.number(f"term {term}", effect) for term, effect in terms.items()}
     axes = {name: _axis(name, terms, ranges) for name in dict.fromkeys(map(_variable, terms))}
     log_odds = {name: _log_odds(terms, name, axis) for name, axis in axes.items()}
     spans = {name: float(np.ptp(values)) for name, values in log_odds.items()}
@@ -166,7 +169,10 @@ def _axis(
         return pd.Series([False, True], dtype=object)
     if name not in ranges:
         raise checks.InputError(f"ranges lacks {name!r}{checks.nearest(name, ranges)}.")
-    low, high = checks.numbers(f"range of {name}", ranges[name])
+    ends = checks.numbers(f"range of {name}", ranges[name])
+    if len(ends) != 2:
+        raise checks.InputError(f"range of {name} must be two numbers; got {len(ends)}.")
+    low, high = ends
     if not low < high:
         raise checks.InputError(f"range of {name} must rise; got {low:g} to {high:g}.")
     inside = _round_numbers(low, high)

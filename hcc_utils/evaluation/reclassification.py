@@ -237,11 +237,11 @@ def _category(risk: checks.Floats, cuts: checks.Floats) -> checks.Floats:
 
 def _cuts(categories: Sequence[float]) -> checks.Floats:
     """The cuts, where they rise and lie inside (0, 1)."""
-    cuts = checks.probabilities("categories", list(categories))
+    cuts = checks.probabilities("categories", categories)
     if not len(cuts) or cuts.min() <= 0 or cuts.max() >= 1 or (np.diff(cuts) <= 0).any():
         raise checks.InputError(
             "categories must be cuts that rise and lie strictly between 0 and 1, "
-            f"such as [0.1, 0.3]; got {list(categories)}."
+            f"such as [0.1, 0.3]; got {cuts.tolist()}."
         )
     return cuts
 

@@ -28,6 +28,7 @@ def separates(contrasts: checks.Floats) -> bool:
     """
     from scipy.optimize import linprog
 
+    checks.numbers("contrasts", np.ravel(contrasts))
     rows = np.unique(contrasts, axis=0)
     rows = rows / np.maximum(np.abs(rows).max(axis=0, initial=0), np.finfo(float).tiny)
     if rows.size == 0:

@@ -176,6 +176,8 @@ def cox(time: npt.ArrayLike, event: npt.ArrayLike, covariates: pd.DataFrame) -> 
     from statsmodels.duration.hazard_regression import PHReg
 
     months, happened, _ = _patients(time, event, None)
+    if checks.columns(covariates, [], name="covariates").empty:
+        raise checks.InputError("covariates must hold at least one column and patient.")
     columns = [checks.numbers(str(name), column) for name, column in covariates.items()]
     checks.same_length(time=months, **{str(n): c for n, c in zip(covariates, columns, strict=True)})
     design = np.column_stack(columns)
@@ -255,14 +257,20 @@ def cause_from(patients: pd.DataFrame, outcome: str = "aggressive_pd") -> pd.Dat
     -------
     pandas.DataFrame
         ``months`` and ``cause`` (0 censored, 1 outcome, 2 death without it), the patients' index.
+
+    Raises
+    ------
+    InputError
+        If a column is missing, a patient stands twice, or a time that counts is missing or
+        negative.
     """
     months = f"months_to_{outcome}"
-    checks.columns(patients, [outcome, months, "death", "months_to_death"], name="patients")
+    checks.once(patients, [outcome, months, "death", "months_to_death"])
     happened = checks.outcomes(outcome, patients[outcome])
     died = checks.outcomes("death", patients["death"]) & ~happened
-    until = checks.numbers(months, patients[months]).copy()
+    until = checks.times(months, patients[months]).copy()
     # only the deaths that are counted need a time
-    until[died] = checks.numbers("months_to_death", patients["months_to_death"][died])
+    until[died] = checks.times("months_to_death", patients["months_to_death"][died])
     cause = np.select([happened, died], [1, 2], default=0)
     return pd.DataFrame({"months": until, "cause": cause}, index=patients.index)
 
@@ -271,12 +279,7 @@ def _patients(
     time: npt.ArrayLike, event: npt.ArrayLike, group: npt.ArrayLike | None
 ) -> tuple[checks.Floats, checks.Bools, Labels]:
     """Times, events and labels, checked."""
-    months = checks.numbers("time", time)
-    if (months < 0).any():
-        raise checks.InputError(
-            f"time must not be negative; {(months < 0).sum()} of {len(months)} are, "
-            f"the smallest is {months.min():g}. Check time zero."
-        )
+    months = checks.times("time", time)
     happened = checks.outcomes("event", event)
     known = pd.Series("all", index=range(len(months))) if group is None else pd.Series(group)
     if known.isna().any():

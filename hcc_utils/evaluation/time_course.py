@@ -10,6 +10,7 @@ import pandas as pd
 
 from hcc_utils import checks
 from hcc_utils.evaluation import horizon, survival
+from hcc_utils.study.recorded import recorded
 from hcc_utils.study.vocabulary import VARIABLES
 
 if TYPE_CHECKING:
@@ -92,9 +93,10 @@ def grouped(patients: pd.DataFrame, by: Iterable[str]) -> pd.DataFrame:
         (``all``, or the column) and ``group``. Who has no value is left out there. An ordinal
         level with fewer than 10 patients is joined with the next, the last with the one before.
     """
+    recorded(checks.once(patients, []), known := [name for name in by if name in patients])
     together = patients.assign(grouping=EVERYONE, group=EVERYONE)
-    known = [column for column in by if column in patients and patients[column].notna().any()]
-    return pd.concat([together, *(_by(patients, column) for column in known)], ignore_index=True)
+    parts = [_by(patients, column) for column in known if patients[column].notna().any()]
+    return pd.concat([together, *parts], ignore_index=True)
 
 
 def time_course(patients: pd.DataFrame, endpoint: str) -> TimeCourse:
@@ -116,7 +118,8 @@ def time_course(patients: pd.DataFrame, endpoint: str) -> TimeCourse:
         Curves, summary and hazard ratios. Where the endpoint is death, survival alone.
     """
     needed = ["grouping", "group", endpoint, f"months_to_{endpoint}", DEATH, "months_to_death"]
-    checks.columns(patients, needed, name="patients")
+    if checks.columns(patients, needed, name="patients").empty:
+        raise checks.InputError("patients must hold at least one patient; it is empty.")
     parts = [
         [table.assign(outcome=outcome, grouping=grouping) for table in _course(rows, outcome)]
         for outcome in dict.fromkeys([endpoint, DEATH])
@@ -145,8 +148,11 @@ def censoring(patients: pd.DataFrame, endpoint: str) -> pd.DataFrame:
         One row: ``outcome``, ``n``, ``without``, ``died`` (of these), ``median_months`` (from
         the last visit to death; missing where nobody died). No row where the endpoint is death.
     """
+    seen, until = f"months_to_{endpoint}", "months_to_death"
+    checks.once(patients, [endpoint, seen, DEATH, until])
     happened, died = (checks.outcomes(name, patients[name]) for name in (endpoint, DEATH))
-    later = (patients["months_to_death"] - patients[f"months_to_{endpoint}"])[died & ~happened]
+    recorded(patients, [seen, until])
+    later = (patients[until] - patients[seen])[died & ~happened]
     row = {
         "outcome": endpoint,
         "n": len(patients),
