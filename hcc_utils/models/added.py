@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from hcc_utils import checks
 from hcc_utils.evaluation import comparison
 from hcc_utils.models import combined, logistic
 from hcc_utils.study.scores import Scores
@@ -36,6 +37,7 @@ def likelihood_ratio(scores: Scores, *, permutations: int = 999, seed: int = 0) 
     fold come from a fit to the others, and a model's form was chosen. Permutations stay within a
     fold. They hold the comparator fixed; what was fitted before is not repeated.
     """
+    permutations = checks.whole("permutations", permutations, least=1)
     rows = [
         _row(pair, permutations, seed)
         for pair in comparison.pairs(scores, use="test what is added")

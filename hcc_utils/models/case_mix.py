@@ -14,6 +14,7 @@ from hcc_utils.evaluation import discrimination
 from hcc_utils.models import clinical, folds, prespecified, record
 from hcc_utils.study import published, results, vocabulary
 from hcc_utils.study.manifest import Manifest
+from hcc_utils.study.recorded import recorded
 from hcc_utils.study.results import Folder
 from hcc_utils.study.table_one import smd_of_counts, smd_of_means
 
@@ -154,6 +155,8 @@ def membership(development: pd.DataFrame, patients: pd.DataFrame, *, seed: int) 
     ----------
     .. [1] Debray et al. (2015), Journal of Clinical Epidemiology 68:279-289.
     """
+    for name, table in (("development", development), ("patients", patients)):
+        recorded(checks.once(table, ["centre", "patient_id"], name=name), vocabulary.BASELINE)
     both = pd.concat([development.assign(**{_MEMBER: False}), patients.assign(**{_MEMBER: True})])
     both["patient_id"] = both["centre"].astype(str) + "/" + both["patient_id"].astype(str)
     both = both.reset_index(drop=True)
@@ -224,6 +227,7 @@ def _between(patients: pd.DataFrame, seed: int) -> Iterator[Row]:
 
 def _variables(patients: pd.DataFrame) -> tuple[dict[str, checks.Floats], dict[str, pd.Series]]:
     """The known values at baseline: numbers, with the published score, and levels as text."""
+    recorded(checks.once(patients, []), vocabulary.BASELINE)
     known = {name: patients[name].dropna() for name in vocabulary.BASELINE if name in patients}
     numbers = {
         name: values.to_numpy(dtype=float)
@@ -239,7 +243,7 @@ def _variables(patients: pd.DataFrame) -> tuple[dict[str, checks.Floats], dict[s
 
 def _scored(patients: pd.DataFrame) -> pd.DataFrame:
     """Those whose five predictors of the published Model CS are known."""
-    if not set(_PREDICTORS) <= set(patients):
+    if not set(_PREDICTORS) <= set(recorded(checks.once(patients, []), _PREDICTORS)):
         return patients.iloc[:0]
     return patients.dropna(subset=_PREDICTORS)
 

@@ -15,6 +15,7 @@ from hcc_utils import checks
 from hcc_utils.evaluation import intervals
 from hcc_utils.models import logistic
 from hcc_utils.study import cohort, published, vocabulary
+from hcc_utils.study.recorded import recorded
 from hcc_utils.study.scores import Scores
 
 _LEFT_OUT = ("largest_nodule_mm", "ecog", "afp_ng_ml")  # the paper has none of the first two
@@ -64,6 +65,7 @@ class Imputer:
             Frozen.
         """
         names = list(columns)
+        recorded(checks.columns(patients, [], name="patients"), names)
         table = checks.columns(_derived(patients, names), names, name="patients")
         known = {name: table[name].dropna() for name in names if table[name].notna().any()}
         levels = {name: _levels(name, v) for name, v in known.items() if _kind(name, v) == "level"}
@@ -398,7 +400,7 @@ def screen(patients: pd.DataFrame, outcome: str, candidates: Sequence[str]) -> p
         would not).
     """
     table = _derived(patients, candidates)
-    checks.columns(table, [outcome, *candidates], name="patients")
+    _require_usable(table, outcome, candidates)
     rows = [_screened(table, outcome, name) for name in candidates]
     return pd.DataFrame(rows, columns=["variable", "n", "df", "p_value", "note"])
 
@@ -435,8 +437,9 @@ def step_aic(
     checks.one_of("direction", direction, ("both", "backward", "forward"))
     candidates = _by_order(candidates)
     needed = [outcome, *sorted(variables_of(candidates))]
-    table = checks.columns(_derived(patients, needed), needed, name="patients")[needed]
-    rows = table.dropna()
+    table = _derived(patients, needed)
+    _require_usable(table, outcome, needed[1:])
+    rows = table[needed].dropna()
     event = checks.outcomes(outcome, rows[outcome], both=True)
     parts = {name: design(rows, [name])[1][:, 1:] for name in candidates}
     ones = np.ones((len(rows), 1))
@@ -494,8 +497,9 @@ def fit(
     """
     table = _derived(patients, CANDIDATES)
     chosen = candidates_in(table) if candidates is None else list(candidates)
-    needed = list(dict.fromkeys([outcome, *chosen]))
-    table = checks.columns(table, needed, name="patients")[needed]
+    p_below = checks.number("p_below", p_below, least=0)
+    _require_usable(table, outcome, chosen)
+    table = table[[outcome, *dict.fromkeys(chosen)]]
     event = checks.outcomes(outcome, table[outcome], both=True)
     imputer = Imputer.learn(table, chosen)
     complete = imputer.apply(table)
@@ -602,8 +606,9 @@ def left_out_scores(
     Raises
     ------
     InputError
-        If there is one fold only.
+        If there is one fold only, or a patient stands twice.
     """
+    checks.once(patients, [])
     folds = checks.numbers("fold", fold).astype(int)
     checks.same_length(patients=patients.index, fold=folds)
     if len(np.unique(folds)) < 2:
@@ -634,6 +639,8 @@ def design(patients: pd.DataFrame, variables: Iterable[str]) -> tuple[list[str],
     columns : numpy.ndarray of float, shape (n_patients, 1 + n_terms)
         Numbers as they are; flags and levels as 0 and 1.
     """
+    variables = list(variables)
+    checks.columns(patients, variables_of(variables), name="patients")
     terms = [term for name in variables for term in _terms(patients, name)]
     return terms, _columns(patients, terms)
 
@@ -655,8 +662,17 @@ def variables_of(terms: Iterable[str]) -> set[str]:
     return {part.partition("[")[0] for term in terms for part in term.split(":")}
 
 
+def _require_usable(patients: pd.DataFrame, outcome: str, candidates: Sequence[str]) -> None:
+    """Refuse a table that lacks a column or records what none can mean, and a circular model."""
+    checks.columns(patients, [outcome, *candidates], name="patients")
+    recorded(patients, candidates)
+    if outcome in candidates:
+        raise checks.InputError(f"candidates hold the outcome {outcome!r} itself. Leave it out.")
+
+
 def _derived(patients: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """The patients, with the bands and derived factors that are asked for and not there yet."""
+    checks.columns(patients, [], name="patients")
     missing = set(columns) & _DERIVED - set(patients.columns)
     if not missing:
         return patients
@@ -731,6 +747,8 @@ def _require_known(patients: pd.DataFrame, variables: set[str]) -> None:
     for name in needed:
         known = patients[name].notna()
         levels = vocabulary.VARIABLES[name].levels if name in vocabulary.VARIABLES else ()
+        if vocabulary.is_flag(name):
+            checks.outcomes(name, patients[name].dropna())
         if levels:
             known &= patients[name].isin(levels)
         if not known.all():

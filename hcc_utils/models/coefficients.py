@@ -43,11 +43,17 @@ def beside(
     Raises
     ------
     InputError
-        If a predictor is missing that the model cannot fill in, or only one class is present.
+        If a predictor is missing that the model cannot fill in, only one class is present, or
+        these cannot be the patients of the fit.
     """
-    checks.columns(patients, [outcome], name="patients")
+    checks.once(patients, [outcome])
     event = checks.outcomes(outcome, patients[outcome], both=True)
     table, design = model.wald(level), model.design(patients)
+    if len(logistic.independent(design)) < design.shape[1]:
+        raise checks.InputError(
+            "a term of the model is constant among these patients, or repeats others; give the "
+            "patients to whom it was fitted."
+        )
     ends = np.full((len(table), 2), np.nan)
     if table["se"].notna().all() and not logistic.separated(design, event):
         ends = logistic.profile(design, event, logistic.maximum_likelihood(design, event), level)

@@ -159,6 +159,8 @@ def bootstrapped(
     .. [2] Heinze, Wallisch and Dunkler (2018), Biometrical Journal 60:431-449 (inclusion).
     .. [3] Riley and Collins (2023), Biometrical Journal 65:2200302 (instability).
     """
+    checks.once(patients, [outcome, *candidates])
+    level, resamples = checks.inside("level", level), checks.whole("resamples", resamples, least=1)
     event = checks.outcomes(outcome, patients[outcome], both=True)
     if not enough(event):
         raise checks.InputError(
@@ -193,6 +195,7 @@ def enough(event: checks.Bools) -> bool:
     bool
         True from 10 of each.
     """
+    event = checks.outcomes("event", event)
     return bool(min(event.sum(), (~event).sum()) >= FEW_EVENTS)
 
 
@@ -218,7 +221,7 @@ def resampled(
     Resampled
         In the order of the resamples.
     """
-    event = checks.outcomes(outcome, patients[outcome], both=True)
+    event = checks.outcomes(outcome, checks.once(patients, [outcome])[outcome], both=True)
     known = cohort.with_derived(cohort.with_bands(patients))
     rows, variables, risk = [], [], np.empty((len(drawn), len(patients)))
     for place, chosen in enumerate(drawn):
@@ -254,6 +257,8 @@ def figures(event: checks.Bools, score: checks.Floats) -> dict[str, float]:
         ``auc``, ``calibration_slope`` (missing where the score is constant or separates),
         ``brier``, ``scaled_brier``.
     """
+    event, score = checks.outcomes("event", event, both=True), checks.numbers("score", score)
+    checks.same_length(event=event, score=score)
     brier = float(np.mean((special.expit(score) - event) ** 2))
     return {
         "auc": discrimination.auc(event, score).auc,
@@ -279,6 +284,11 @@ def instability(risk: checks.Floats, resampled: checks.Floats) -> pd.DataFrame:
     pandas.DataFrame
         As in `Bootstrapped`: ten groups, or fewer so that each holds 10 patients.
     """
+    risk = checks.probabilities("risk", risk)
+    for each_of in resampled:
+        checks.same_length(risk=risk, resampled=checks.probabilities("resampled", each_of))
+    if not len(resampled):
+        raise checks.InputError("resampled must hold at least one resample; it is empty.")
     low, high = np.quantile(resampled, [0.025, 0.975], axis=0)
     each = pd.DataFrame({"risk": risk, "low": low, "high": high})
     each["difference"] = np.abs(resampled - risk).mean(axis=0)

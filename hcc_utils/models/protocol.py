@@ -497,6 +497,7 @@ def _combined(models: Models) -> CombinedModel:
 
 def _in_order(patients: pd.DataFrame, d: Scores) -> pd.DataFrame:
     """The patients that Model D scored, in the order of its scores."""
+    checks.once(patients, ["patient_id"])
     ids = d.table["patient_id"]
     unknown = ids[~ids.isin(patients["patient_id"])]
     if len(unknown):

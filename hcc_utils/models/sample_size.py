@@ -53,14 +53,13 @@ def riley(
     .. [1] Riley et al. (2019), Statistics in Medicine 38:1276-1296.
     .. [2] Riley et al. (2020), BMJ 368:m441.
     """
-    if parameters < 1:
-        raise checks.InputError(f"parameters must be at least 1; got {parameters}.")
-    _inside("prevalence", prevalence, 1.0)
-    _inside("shrinkage", shrinkage, 1.0)
+    checks.whole("parameters", parameters, least=1)
+    checks.inside("prevalence", prevalence)
+    checks.inside("shrinkage", shrinkage)
     chance = prevalence * np.log(prevalence) + (1 - prevalence) * np.log(1 - prevalence)
     largest = 1 - np.exp(2 * chance)
     r_squared = _SHARE * largest if r_squared is None else r_squared
-    _inside("r_squared", r_squared, min(shrinkage, largest))
+    checks.inside("r_squared", r_squared, min(shrinkage, largest))
     slope = r_squared / (r_squared + _MARGIN * largest)
     needed = {
         "shrinkage": _patients(parameters, r_squared, shrinkage),
@@ -101,7 +100,7 @@ def of_study(patients: pd.DataFrame, outcome: str, candidates: Sequence[str]) ->
     InputError
         If a column is missing, or only one class is present.
     """
-    checks.columns(patients, [outcome], name="patients")
+    checks.once(patients, [outcome])
     event = checks.outcomes(outcome, patients[outcome], both=True)
     imputer = Imputer.learn(patients, candidates)
     terms, _ = clinical.design(imputer.apply(patients), imputer.values)
@@ -127,11 +126,3 @@ def _row(criterion: str, patients: int, events: float, parameters: int) -> pd.Da
             "r_squared": np.nan,
         }
     )
-
-
-def _inside(name: str, value: float, below: float) -> None:
-    """Refuse what is not strictly between 0 and a bound."""
-    if not 0 < value < below:
-        raise checks.InputError(
-            f"{name} must lie strictly between 0 and {below:.3g}; got {value:g}."
-        )
