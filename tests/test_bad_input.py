@@ -174,7 +174,7 @@ def cuts(_: list[float]) -> Damage:
 
 
 def name(_: str) -> Damage:
-    yield from (("misspelt", "agressive"), ("no name", 3))
+    yield from (("misspelt", "aggressive_dp"), ("no name", 3))
 
 
 def names(_: list[str]) -> Damage:
