@@ -488,7 +488,8 @@ CALLS: dict[str, dict[str, Argument]] = {
                   scores("d", "apparent").table.assign(event=True))})]))},
     "models.optimism.bootstrapped": {
         "patients": (DEVELOPMENT, table(*OUTCOMES, "no event", *FACTORS, without=OUTCOME)),
-        "outcome": OF_OUTCOME, **FITTED, "candidates": (NAMES, names), "resamples": (2, many(1)),
+        "outcome": OF_OUTCOME, **FITTED, "candidates": (NAMES, lambda _: iter(())),
+        "resamples": (2, many(1)),
         "level": LEVEL, **SEED},
     "models.optimism.resampled": {
         "patients": (DEVELOPMENT, table(*OUTCOMES, "no event", without=OUTCOME)),

@@ -159,7 +159,7 @@ def bootstrapped(
     .. [2] Heinze, Wallisch and Dunkler (2018), Biometrical Journal 60:431-449 (inclusion).
     .. [3] Riley and Collins (2023), Biometrical Journal 65:2200302 (instability).
     """
-    checks.once(patients, [outcome, *candidates])
+    checks.once(patients, [outcome])
     level, resamples = checks.inside("level", level), checks.whole("resamples", resamples, least=1)
     event = checks.outcomes(outcome, patients[outcome], both=True)
     if not enough(event):
