@@ -99,6 +99,7 @@ from hcc_utils.presentation.words.risk_groups import (
 from hcc_utils.presentation.words.selection import (
     OPTIMISM,
     coefficients,
+    formula,
     inclusion,
     models,
     optimism,
@@ -148,6 +149,7 @@ __all__ = [
     "eight_parameters_verdict",
     "event_fractions",
     "follow_up",
+    "formula",
     "gap",
     "gap_figures",
     "gap_sentences",

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from hcc_utils.presentation.words.plain import METRICS, Whole, estimate, note, some_of
+from hcc_utils.presentation.words.selection import formula
 
 _METRICS = {
     "auc": METRICS["auc"],
@@ -45,12 +46,8 @@ def _horizon_model(one: Any) -> str:
     name = f"- `risk_{one.horizon_months}`, by {one.horizon_months} months:"
     if one.model is None:
         return f"{name} there is no model, since in development {one.note}."
-    made = (
-        f"log odds = {one.model.intercept:.3f} + {one.model.cs:.3f} x score of Model CS + "
-        f"{one.model.d:.3f} x log odds of Model D's risk."
-    )
     said = "; ".join(filter(None, (one.note, one.model.note)))
-    return f"{name} {made}" + (f" **Note:** {said}." if said else "")
+    return f"{name} {formula(one.model)}." + (f" **Note:** {said}." if said else "")
 
 
 def horizon_risks(table: pd.DataFrame) -> Whole:

@@ -39,7 +39,7 @@ def models(frozen: Any) -> str:
     else:
         lines = [
             f"- Model CS holds: {factors}." + (f" {_SELECTED}" if frozen.clinical.terms else ""),
-            f"- Model CSD: log odds = {csd.intercept:.3f} + {_csd_terms(csd)}.",
+            f"- Model CSD: {formula(csd)}.",
         ]
         said = (frozen.clinical.note, csd.note, csd.recalibration.note)
     lines += [
@@ -47,6 +47,26 @@ def models(frozen: Any) -> str:
         *(f"- **Note:** {words}." for words in said if words),
     ]
     return "\n".join(lines)
+
+
+def formula(csd: Any) -> str:
+    """
+    How a combined model is made of Models CS and D.
+
+    Parameters
+    ----------
+    csd : models.combined.CombinedModel
+        Frozen.
+
+    Returns
+    -------
+    str
+        Its log odds, each term with its sign.
+    """
+    cs, d = (f"{'-' if value < 0 else '+'} {abs(value):.3f}" for value in (csd.cs, csd.d))
+    return (
+        f"log odds = {csd.intercept:.3f} {cs} x score of Model CS {d} x log odds of Model D's risk"
+    )
 
 
 def support(scores: Any, patients: pd.DataFrame, endpoint: str, frozen: Any) -> str:
@@ -337,7 +357,3 @@ def coefficients(table: pd.DataFrame) -> pd.DataFrame:
     shown = Whole(pd.DataFrame(text, index=index))
     shown.attrs["nothing"] = "Model CS was not fitted here, or holds no factor."
     return shown
-
-
-def _csd_terms(csd: Any) -> str:
-    return f"{csd.cs:.3f} x score of Model CS + {csd.d:.3f} x log odds of Model D's risk"
