@@ -100,7 +100,8 @@ def write(folder: Path, *, run: bool = True) -> None:
             chapter(tables, stage, ["print('one sentence')"], run=False)
         chapter(tables, "05_nomogram_dca", _FIGURES, run=run and centre == "hospital_c")
     results.write_table(_pooled(), folder / "pooled" / "pooled.csv")
-    chapter(folder / "pooled", "07_pooled", ["print('one sentence')"], run=False)
+    for folder_once, stage in (("pooled", "07_pooled"), ("controls", "09_controls")):
+        chapter(folder / folder_once, stage, ["print('one sentence')"], run=False)
 
 
 def chapter(tables: Path, stage: str, cells: list[str], *, run: bool) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from hcc_utils import evaluation
 from hcc_utils.checks import InputError
 from hcc_utils.demo import patients as demo
 from hcc_utils.evaluation import (
@@ -33,11 +35,7 @@ from hcc_utils.study import cohort
 from hcc_utils.study.scores import Scores
 
 MODULES = (
-    *(f"evaluation.{name}" for name in (
-        "agreement", "calibration", "comparison", "decision_curve", "discrimination", "follow_up",
-        "gap", "horizon", "intervals", "nomogram", "reclassification", "separation", "survival",
-        "time_course",
-    )),
+    *(f"evaluation.{module.name}" for module in pkgutil.iter_modules(evaluation.__path__)),
     *(f"models.{name}" for name in (
         "added", "case_mix", "clinical", "coefficients", "combined", "optimism", "protocol",
         "sample_size",
@@ -55,7 +53,9 @@ ELSEWHERE = {
     **dict.fromkeys(
         ("evaluation.comparison.row", "evaluation.time_course.at", "evaluation.intervals.portions",
          "evaluation.agreement.settled", "evaluation.time_course.codings_at",
-         "models.clinical.variables_of"),
+         "models.clinical.variables_of", "evaluation.horizon_risks.table",
+         "evaluation.influence.of_mean", "evaluation.paper_tables.table_two",
+         "evaluation.paper_tables.eight_parameters"),
         "takes what another function of the package gives",
     ),
 }  # fmt: skip
@@ -329,6 +329,9 @@ SAFE = {"event": (EVENT, events), "risk": (RISK, risks)}
 LOOSE = {"event": (EVENT, any_events), "risk": (RISK, risks)}
 PAIR = {"event": (EVENT, events), "risk_old": (RISK, risks), "risk_new": (OTHER, risks)}
 SURVIVAL = {"time": (MONTHS, times), "event": (EVENT, any_events), "group": (GROUP, groups)}
+CENSORED = {
+    "months": (MONTHS, times), "cause": (CAUSE, causes), "horizon_months": (24, month),
+}  # fmt: skip
 TOLD = {"scores": (COMPARED, origins("apparent", "tuned", "demonstration"))}
 SEED = {"seed": (1, lambda _: iter(()))}
 FITTED = {"fitted": (fitted, lambda _: iter(()))}
@@ -347,6 +350,7 @@ CALLS: dict[str, dict[str, Argument]] = {
     "evaluation.agreement.rank_correlation": {
         "patients": (DEVELOPMENT, table("stage unknown")), "second": ("bclc", name)},
     "evaluation.calibration.calibration": {**SAFE, "level": LEVEL},
+    "evaluation.calibration.influence": SAFE,
     "evaluation.calibration.curve": {**LOOSE, "level": LEVEL},
     "evaluation.calibration.smooth": {**SAFE, "level": LEVEL, "resamples": (2, many(0))},
     "evaluation.calibration.hosmer_lemeshow": {**SAFE, "groups": (10, many(3))},
@@ -364,6 +368,7 @@ CALLS: dict[str, dict[str, Argument]] = {
     "evaluation.decision_curve.gains": {**LOOSE, "threshold": (0.3, share)},
     "evaluation.decision_curve.threshold_counts": {**LOOSE, "thresholds": ([0.3], cuts)},
     "evaluation.discrimination.auc": {**SAME, "level": LEVEL},
+    "evaluation.discrimination.placements": SAME,
     "evaluation.discrimination.bootstrapped_auc": {**SAME, "level": LEVEL, "resamples": FEW},
     "evaluation.discrimination.delong_paired": {
         "event": (EVENT, events), "score_a": (RISK, numbers), "score_b": (OTHER, numbers),
@@ -393,6 +398,13 @@ CALLS: dict[str, dict[str, Argument]] = {
     "evaluation.horizon.auc_at": {
         "months": (MONTHS, times), "cause": (CAUSE, causes), "risk": (RISK, numbers),
         "horizon_months": (24, month), "level": LEVEL, "resamples": FEW, **SEED},
+    "evaluation.horizon.weights": CENSORED,
+    "evaluation.horizon.followed_through": CENSORED,
+    "evaluation.horizon.brier_at": {
+        **CENSORED, "risk": (RISK, risks), "level": LEVEL, "resamples": FEW, **SEED},
+    "evaluation.influence.of_auc": SAME,
+    "evaluation.influence.of_class_means": {
+        "event": (EVENT, events), "values": (RISK, lambda _: iter(()))},
     "evaluation.intervals.quantile": {"level": LEVEL},
     "evaluation.intervals.wald": {
         "estimate": (0.1, lambda _: iter(())), "se": (0.1, lambda _: iter([("negative", -1.0)])),
@@ -416,6 +428,7 @@ CALLS: dict[str, dict[str, Argument]] = {
     "evaluation.separation.separates": {
         "contrasts": (np.column_stack([RISK, OTHER]),
                       lambda v: iter([("missing", v * np.nan), ("words", v.astype(str))]))},
+    "evaluation.subgroups.subgroups": {**TOLD, "patients": (OUTSIDE, table(without="patient_id"))},
     "evaluation.survival.kaplan_meier": {**SURVIVAL, "level": LEVEL},
     "evaluation.survival.median": {**SURVIVAL, "level": LEVEL},
     "evaluation.survival.logrank": SURVIVAL,

@@ -34,6 +34,8 @@ def patients():
             "age_years": draw.normal(55, 10, N),
             ENDPOINT: pd.array(event, dtype="boolean"),
             "months_to_aggressive_pd": draw.uniform(1, 30, N),
+            "death": pd.array([False] * N, dtype="boolean"),
+            "months_to_death": 36.0,
         }
     )
 

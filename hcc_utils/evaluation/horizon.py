@@ -205,7 +205,8 @@ def followed_through(
         an event: that patient is known to have been free of it by then. A study that follows
         everybody for two years has such patients alone.
     """
-    until, kind = checks.numbers("months", months), checks.causes("cause", cause)
+    until, kind = checks.times("months", months), checks.causes("cause", cause)
+    horizon_months = checks.number("horizon_months", horizon_months, least=0)
     checks.same_length(months=until, cause=kind)
     last = (kind == 0) & (until == horizon_months)
     counted: checks.Floats = np.where(last, np.nextafter(horizon_months, np.inf), until)
@@ -290,6 +291,7 @@ def brier_at(
     until, kind = followed_through(months, cause, horizon_months), checks.causes("cause", cause)
     predicted = checks.probabilities("risk", risk)
     checks.same_length(months=until, cause=kind, risk=predicted)
+    resamples = checks.whole("resamples", resamples, least=1)
     case, _ = _cases(until, kind, horizon_months)
     squared = (case - predicted) ** 2
     n = len(until)

@@ -57,9 +57,16 @@ def of_class_means(event: npt.ArrayLike, values: npt.ArrayLike) -> checks.Floats
     -------
     numpy.ndarray of float, shape (n_patients,)
         As `of_mean`.
+
+    Raises
+    ------
+    InputError
+        If lengths differ, a value is missing or only one class is present.
     """
-    events = checks.outcomes("event", event)
-    return of_mean(values, events) + of_mean(values, ~events)
+    events = checks.outcomes("event", event, both=True)
+    of_each = checks.numbers("values", values)
+    checks.same_length(event=events, values=of_each)
+    return of_mean(of_each, events) + of_mean(of_each, ~events)
 
 
 def of_auc(event: npt.ArrayLike, score: npt.ArrayLike) -> checks.Floats:

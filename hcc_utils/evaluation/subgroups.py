@@ -12,7 +12,7 @@ from statsmodels.stats.multitest import multipletests
 
 from hcc_utils import checks
 from hcc_utils.evaluation import calibration, comparison, discrimination, intervals
-from hcc_utils.study.scores import Scores
+from hcc_utils.study.scores import ORIGINS, Scores
 
 GROUPINGS: dict[str, dict[str, tuple[str, ...]]] = {
     "treatment": {"resection": ("resection",), "tace": ("tace",)},
@@ -54,9 +54,10 @@ def subgroups(scores: Scores, patients: pd.DataFrame) -> pd.DataFrame:
     Raises
     ------
     InputError
-        As `comparison.compare`, or if a scored patient is not among the patients.
+        As `comparison.compare`, or if a scored patient is not among the patients, or stands twice.
     """
-    checks.columns(patients, ["patient_id"], name="patients")
+    scores.require(*ORIGINS, use="be compared in subgroups")
+    checks.once(patients, ["patient_id"])
     known = patients.set_index("patient_id")
     unknown = sorted(set(scores.table["patient_id"]) - set(known.index))
     if unknown:
