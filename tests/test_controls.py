@@ -82,7 +82,7 @@ def test_a_verdict_worked_by_hand():
     below = controls._judged("permuted_outcome", draws, pd.Series(0.56, index=index))
     assert set(below["verdict"]) == {"below"}
     at = controls._judged("permuted_outcome", draws, pd.Series(0.52, index=index))
-    assert set(at["verdict"]) == {"null"}
+    assert set(at["verdict"]) == {"at_null"}
     few = controls._judged("permuted_outcome", draws[:9], pd.Series(0.0, index=index))
     assert set(few["verdict"]) == {"too_few_draws"}
 
@@ -96,7 +96,7 @@ def test_the_true_outcome_is_found(patients, score):
 
 def test_a_permuted_outcome_comes_out_null(permuted):
     honest = permuted[(permuted["origin"] != "stacked") & (permuted["metric"] != "scaled_brier")]
-    assert honest["verdict"].tolist() == ["null"] * 6
+    assert honest["verdict"].tolist() == ["at_null"] * 6
     assert honest["z"].abs().max() <= 3
 
 

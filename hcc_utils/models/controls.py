@@ -19,7 +19,7 @@ from hcc_utils.study.results import Folder
 from hcc_utils.study.scores import Scores
 
 PERMUTED, NOISE = "permuted_outcome", "noise_score"
-DRAWS = {"tiny": 3, "fast": 10, "full": 60}
+DRAWS = {"tiny": 3, "fast": 10, "full": 30}
 FEWEST_DRAWS = 10  # below it three SD, themselves from so few draws, rule out nothing
 BEYOND = 3  # standard deviations of the mean
 
@@ -96,7 +96,7 @@ def permuted_outcome(
         One row a figure: ``control``, ``model``, ``comparator``, ``origin``, ``metric`` (as in
         metrics.csv), ``null`` (0.5 for an AUC, else 0), ``mean`` and ``sd`` over the ``draws``,
         ``z`` (mean less null, in standard errors of the mean), ``verdict`` and ``first`` (the
-        figure of the first draw). The verdict is ``null`` within 3, else ``above`` or ``below``:
+        figure of the first draw). The verdict is ``at_null`` within 3, else ``above`` or ``below``:
         above is better in every figure; ``too_few_draws`` below 10.
     """
     outcomes = [name for name in patients if _is_outcome(str(name))]
@@ -206,7 +206,7 @@ def _judged(control: str, found: Sequence[pd.Series], null: pd.Series) -> pd.Dat
     table["verdict"] = np.select(
         [table["draws"] < FEWEST_DRAWS, table["z"] > BEYOND, table["z"] < -BEYOND],
         ["too_few_draws", "above", "below"],
-        "null",
+        "at_null",
     )
     table["first"] = found[0]
     return (

@@ -15,7 +15,7 @@ CONTROLS: dict[str, str] = {
     "noise_score": "Noise in place of Model D",
 }
 _VERDICTS = {
-    "null": "null",
+    "at_null": "null",
     "above": "better than null",
     "below": "worse than null",
     "too_few_draws": "too few draws to tell",
@@ -94,7 +94,7 @@ def controls_verdict(table: pd.DataFrame) -> str:
         stacked = table["origin"] == "stacked"
         by_signs = (table["metric"] == "nri") & (table["control"] == "noise_score")
         lines += [*_of_stacked(table[stacked]), *_beyond(table[~stacked & ~by_signs])]
-        lines += _of_signs(table[by_signs & (table["verdict"] != "null")])
+        lines += _of_signs(table[by_signs & (table["verdict"] != "at_null")])
     return "\n".join(f"- {line}" for line in lines)
 
 
@@ -104,7 +104,7 @@ def _came_out(name: str, rows: pd.DataFrame) -> str:
     draws = rows["draws"].iloc[0]
     if (rows["verdict"] == "too_few_draws").any():
         return f"**{name}**: {draws} draws are too few to tell; at least 10 are needed."
-    null = (honest["verdict"] == "null").sum()
+    null = (honest["verdict"] == "at_null").sum()
     return (
         f"**{name}**, {draws} draws: {null} of {len(honest)} out-of-fold figures are null within "
         f"three simulated SD."
