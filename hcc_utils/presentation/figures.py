@@ -682,7 +682,7 @@ def controls(table: pd.DataFrame) -> go.Figure:
         )
     figure.add_vrect(-3, 3, fillcolor=GREY, opacity=0.15, line_width=0)
     figure.add_vline(0, line={"color": GREY, "dash": "dot", "width": 1})
-    figure.update_xaxes(title="From null, in simulated SD of the mean (above: better)")
+    figure.update_xaxes(title="From null, in SD of the mean")
     figure.update_yaxes(tickvals=places, ticktext=names, automargin=True)
     said = [f"{name}: {z:+.1f}" for name, z in zip(names, table["z"], strict=True)]
     alt = f"Negative controls, from null in SD of the mean. {'; '.join(said)}."

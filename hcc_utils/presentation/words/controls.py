@@ -115,7 +115,7 @@ def _of_stacked(rows: pd.DataFrame) -> Iterator[str]:
     """What the stacked Model CSD finds in nothing."""
     for row in rows.itertuples():
         found = f"mean AUC {row.mean:.3f} in place of {row.null:.3f} ({row.z:+.1f} SD)"
-        name = CONTROLS[row.control].lower()
+        name = _within(row.control)
         if row.verdict == "above":
             yield (
                 f"**The stacked Model CSD finds something in nothing** ({name}: {found}). It is "
@@ -141,7 +141,7 @@ def _beyond(rows: pd.DataFrame) -> Iterator[str]:
         yield (
             f"Worse than null: {_listed(below)}. That is no leak: folds are judged together, and "
             f"a fold with more events leaves fewer to the fit that scores it; what a fit spends "
-            f"on noise it loses on other patients; the rest is chance."
+            f"on noise it loses on other patients."
         )
 
 
@@ -159,7 +159,13 @@ def _of_signs(rows: pd.DataFrame) -> Iterator[str]:
 def _listed(rows: pd.DataFrame) -> str:
     """The figures, each with its control and how far it is from null."""
     return "; ".join(
-        f"{CONTROLS[row.control].lower()}, {control_figure(row)} {row.mean:.3f} in place of "
+        f"{_within(row.control)}, {control_figure(row)} {row.mean:.3f} in place of "
         f"{row.null:.3f} ({row.z:+.1f} SD)"
         for row in rows.itertuples()
     )
+
+
+def _within(control: str) -> str:
+    """A control's name within a sentence."""
+    name = CONTROLS[control]
+    return name[0].lower() + name[1:]
