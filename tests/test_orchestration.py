@@ -69,9 +69,11 @@ def test_an_unchanged_plan_is_not_written_again(tmp_path):
 
 
 def test_a_notebook_depends_on_what_it_imports_and_nothing_else():
-    names = {path.name for path in closure.modules(assets.folder("notebooks") / "01_cohort.ipynb")}
-    assert {"cohort.py", "manifest.py", "checks.py", "figures.py"} <= names
-    assert not names & {"network.py", "training.py", "cli.py", "series.py"}
+    modules = closure.modules(assets.folder("notebooks") / "01_cohort.ipynb")
+    names = {"/".join(path.parts[-2:]) for path in modules}
+    assert {"study/cohort.py", "hcc_utils/checks.py", "presentation/figures.py"} <= names
+    assert not names & {"models/network.py", "models/training.py", "hcc_utils/cli.py"}
+    assert not any(name.startswith("imaging/") for name in names)
 
 
 def notebook(folder, *sources):
