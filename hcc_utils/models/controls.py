@@ -174,7 +174,7 @@ def figures(patients: pd.DataFrame, score_of: ScoreOf, endpoint: str, *, seed: i
         part = _model_d(patients.iloc[others], score_of(others), endpoint, seed + 1 + int(outer))
         inner.append(part.table.assign(outer_fold=outer))
     _, scores = protocol.develop(patients, d, pd.concat(inner, ignore_index=True), endpoint)
-    ever = Scores(scores.table[scores.table["horizon_months"].isna()])
+    ever = scores.at(None)
     cs, d = ever.only(model="cs"), ever.only(model="d")
     table = comparison.compare(ever + combined.fit(cs, d).predict(cs, d))
     return table.set_index(_FIGURE)["estimate"].loc[list(_FIGURES)]
