@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from hcc_utils import checks
-from hcc_utils.evaluation import horizon, survival, time_course
+from hcc_utils.evaluation import comparison, horizon, survival, time_course
 from hcc_utils.study.scores import Scores
 
 COLUMNS: tuple[str, ...] = (
@@ -25,7 +25,6 @@ COLUMNS: tuple[str, ...] = (
     "events",
     "note",
 )
-_FEW_EVENTS = 10
 _ORIGINS = {"stacked": "stacked_no_headline", "out_of_fold": "interval_ignores_refitting"}
 _MISSING = (np.nan,) * 3
 
@@ -94,7 +93,7 @@ def _rows(scores: pd.DataFrame, first: pd.DataFrame, seed: int) -> list[dict[str
     figures["observed_expected"] = tuple(np.array(figures["observed"]) / risk.mean())
     said = {
         "nobody_followed": not followed,
-        "too_few_events": events < _FEW_EVENTS,
+        "too_few_events": events < comparison.FEWEST_EVENTS,
         "below_earlier_horizon": bool(scores["falls"].any()),
         _ORIGINS.get(origin, ""): origin in _ORIGINS,
     }

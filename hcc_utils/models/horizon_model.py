@@ -9,12 +9,11 @@ from typing import Any
 
 import pandas as pd
 
-from hcc_utils.evaluation import horizon, survival
+from hcc_utils.evaluation import comparison, horizon, survival
 from hcc_utils.models import combined
 from hcc_utils.models.combined import CombinedModel
 from hcc_utils.study.scores import Scores
 
-_FEW_EVENTS = 10
 _Parts = Sequence[tuple[Scores, Scores, Scores, Scores]]
 
 
@@ -133,8 +132,9 @@ def fit(cs: Scores, d: Scores, first: pd.DataFrame, horizon_months: int) -> Hori
     if not _followed(own, horizon_months):
         return HorizonModel(horizon_months, None, "nobody was followed so long")
     model = _weighted(cs, d, first, horizon_months)
-    few = f"{events} events by then, fewer than {_FEW_EVENTS}: the coefficients are not firm"
-    return HorizonModel(horizon_months, model, few if events < _FEW_EVENTS else "")
+    fewest = comparison.FEWEST_EVENTS
+    few = f"{events} events by then, fewer than {fewest}: the coefficients are not firm"
+    return HorizonModel(horizon_months, model, few if events < fewest else "")
 
 
 def risks(
